@@ -1,0 +1,81 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcap-tcp-device.h - the device names of PCAP-over-IP:
+ *
+ *	device  = source *( "+" source ) *( "," option )
+ *	source  = [ scheme ] address		(the first one needs a scheme)
+ *	scheme  = "tcp:" | "tls:" | "tcp-listen:" | "tls-listen:" | "unix:"
+ *	address = HOST [ ":" PORT ] | PATH	listening: [ ADDR ":" ] PORT
+ *	HOST    = name | IPv4 | "[" IPv6 [ "%" zone ] "]"
+ *	option  = NAME [ "=" VALUE ]
+ *
+ * "TCP@HOST:PORT" (Wireshark's) and "tcp://HOST:PORT" mean "tcp:HOST:PORT".
+ * Pure functions: no I/O, no allocation; safe in any thread.
+ */
+#ifndef pcap_tcp_device_h
+#define pcap_tcp_device_h
+
+#include <stddef.h>
+
+#define PCAP_TCP_DEFAULT_PORT	57012
+#define PCAP_TCP_MAX_SOURCES	64
+#define PCAP_TCP_MAX_DEVICE	4096	/* bytes of a name, with its NUL */
+#define PCAP_TCP_MAX_HOST	255	/* RFC 1035, 2.3.4 */
+
+enum pcap_tcp_scheme {
+	PCAP_TCP_SCHEME_TCP,
+	PCAP_TCP_SCHEME_TLS,
+	PCAP_TCP_SCHEME_TCP_LISTEN,
+	PCAP_TCP_SCHEME_TLS_LISTEN,
+	PCAP_TCP_SCHEME_UNIX
+};
+
+struct pcap_tcp_address {
+	enum pcap_tcp_scheme scheme;
+	const char *host;	/* no brackets; a path if unix; NULL: none given */
+	unsigned short port;	/* host byte order; 0 if unix */
+};
+
+enum pcap_tcp_reconnect {
+	PCAP_TCP_RECONNECT_AFTER_REPORT,	/* neither was given */
+	PCAP_TCP_RECONNECT_YES,
+	PCAP_TCP_RECONNECT_NO
+};
+
+/*
+ * A parsed name.  The strings point into text, so that a device must not
+ * be copied or moved.  A string option that was not given is NULL.
+ */
+struct pcap_tcp_device {
+	char text[PCAP_TCP_MAX_DEVICE];
+	unsigned int nsources;
+	struct pcap_tcp_address source[PCAP_TCP_MAX_SOURCES];
+	int timeout;		/* seconds, 0 = no limit, -1 = not given */
+	int keepalive;		/* seconds */
+	enum pcap_tcp_reconnect reconnect;
+	int verify;
+	const char *linktype;
+	const char *ca;
+	const char *cert;
+	const char *key;
+	const char *servername;
+};
+
+/*
+ * Does the name begin with one of our schemes?  Upper and lower case are
+ * the same.  Returns 1 or 0.
+ */
+int	pcap_tcp_device_is_ours(const char *name);
+
+/*
+ * Parses a name for which pcap_tcp_device_is_ours() holds.  Returns 0, or
+ * -1 with one line in errbuf (of size bytes) that names the device, the
+ * offending part and what was expected there; unprintable bytes come out
+ * as '?'.
+ */
+int	pcap_tcp_device_parse(struct pcap_tcp_device *device, const char *name,
+    char *errbuf, size_t size);
+
+#endif

@@ -1,0 +1,264 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * unit-device - the device name grammar
+ */
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "pcap-tcp-device.h"
+
+static struct pcap_tcp_device device;
+static char errbuf[256];
+
+static int
+parse(const char *name)
+{
+	errbuf[0] = '\0';
+	return (pcap_tcp_device_parse(&device, name, errbuf, sizeof(errbuf)));
+}
+
+static void
+assert_source(unsigned int i, enum pcap_tcp_scheme scheme, const char *host,
+    unsigned short port)
+{
+	assert_true(i < device.nsources);
+	assert_int_equal(device.source[i].scheme, scheme);
+	assert_int_equal(device.source[i].port, port);
+	if (host == NULL)
+		assert_null(device.source[i].host);
+	else
+		assert_string_equal(device.source[i].host, host);
+}
+
+static void
+claims_its_schemes_and_no_others(void **state)
+{
+	static const char *const ours[] = { "tcp:", "TCP:x", "tls:h", "unix:/x",
+	    "tcp-listen:1", "TLS-Listen:1", "TCP@h:1", "tcp@h:1",
+	    "tcp://h:1" };
+	static const char *const others[] = { "", "eth0", "tcp", "tcp0", "lo",
+	    "any", "rpcap://h/eth0", "tcpx:h", " tcp:h", "udp:h:1", "tls@h",
+	    "tcp-listen", "dbus://", "netmap:eth0" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		assert_int_equal(pcap_tcp_device_is_ours(ours[i]), 1);
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_int_equal(pcap_tcp_device_is_ours(others[i]), 0);
+}
+
+static void
+accepts_hosts_and_ports(void **state)
+{
+	static const struct {
+		const char *name, *host;
+		unsigned short port;
+	} good[] = {
+		{ "tcp:10.0.0.5:57012", "10.0.0.5", 57012 },
+		{ "tcp:10.0.0.5", "10.0.0.5", 57012 },
+		{ "TCP:sensor-1.example.com:1", "sensor-1.example.com", 1 },
+		{ "tcp:a_b:65535", "a_b", 65535 },
+		{ "tcp:h:000000000000000000000000000000000000057", "h", 57 },
+		{ "tcp:[::1]:5000", "::1", 5000 },
+		{ "tcp:[::1]", "::1", 57012 },
+		{ "tcp:[fe80::1%eth0.5]:80", "fe80::1%eth0.5", 80 },
+		{ "tcp:[::ffff:192.0.2.1]:80", "::ffff:192.0.2.1", 80 },
+		{ "TCP@192.0.2.1:19000", "192.0.2.1", 19000 },
+		{ "TCP@[::1]:19000", "::1", 19000 },
+		{ "tcp://192.0.2.1:80", "192.0.2.1", 80 },
+		{ "tcp://192.0.2.1", "192.0.2.1", 57012 },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(parse(good[i].name), 0);
+		assert_int_equal(device.nsources, 1);
+		assert_source(0, PCAP_TCP_SCHEME_TCP, good[i].host,
+		    good[i].port);
+	}
+}
+
+static void
+options_have_their_defaults_and_values(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("tcp:h"), 0);
+	assert_int_equal(device.timeout, -1);
+	assert_int_equal(device.keepalive, 30);
+	assert_int_equal(device.reconnect, PCAP_TCP_RECONNECT_AFTER_REPORT);
+	assert_int_equal(device.verify, 1);
+
+	assert_int_equal(parse("tcp:h:1,TimeOut=0,keepalive=7,reconnect=YES"),
+	    0);
+	assert_int_equal(device.timeout, 0);
+	assert_int_equal(device.keepalive, 7);
+	assert_int_equal(device.reconnect, PCAP_TCP_RECONNECT_YES);
+	assert_int_equal(parse("tcp:h:1,reconnect=no"), 0);
+	assert_int_equal(device.reconnect, PCAP_TCP_RECONNECT_NO);
+}
+
+static void
+refuses_with_the_part_and_what_was_expected(void **state)
+{
+	static const struct {
+		const char *name, *error;
+	} bad[] = {
+		{ "tcp:", "bad host \"\": expected a name" },
+		{ "tcp::80", "bad host \"\"" },
+		{ "tcp:h:", "bad port \"\": expected a number from 1 to" },
+		{ "tcp:h:0", "bad port \"0\"" },
+		{ "tcp:h:65536", "bad port \"65536\"" },
+		{ "tcp:h:99999999999999999999", "bad port \"999999999999" },
+		{ "tcp:h:12x", "bad port \"12x\"" },
+		{ "tcp:h:-1", "bad port \"-1\"" },
+		{ "tcp:h: 1", "bad port \" 1\"" },
+		{ "tcp:-h:1", "bad host \"-h\"" },
+		{ "tcp:a b:1", "bad host \"a b\"" },
+		{ "tcp:h/x", "bad host \"h/x\"" },
+		{ "tcp:user@h", "bad host \"user@h\"" },
+		{ "tcp:::1:80", "bad address \"::1:80\": expected HOST:PORT" },
+		{ "tcp:[::1", "bad address \"[::1\": expected a \"]\"" },
+		{ "tcp:[::1]80", "expected \":PORT\"" },
+		{ "tcp:[]:80", "an IPv6 address" },
+		{ "tcp:[h]:80", "bad address \"h\": expected an IPv6 address" },
+		{ "tcp:[fe80::1%]:80", "an IPv6 address" },
+		{ "tcp:[::1]:x", "bad port \"x\"" },
+		{ "TCP@h", "HOST:PORT behind \"TCP@\"" },
+		{ "TCP@[::1]", "HOST:PORT behind \"TCP@\"" },
+		{ "tcp://h:1/", "bad port \"1/\"" },
+		{ "tcp:h,", "bad option \"\": expected one of timeout" },
+		{ "tcp:h,colour=red", "bad option \"colour\"" },
+		{ "tcp:h,timeout", "bad timeout \"\": expected seconds" },
+		{ "tcp:h,timeout=-1", "bad timeout \"-1\"" },
+		{ "tcp:h,timeout=1.5", "bad timeout \"1.5\"" },
+		{ "tcp:h,timeout=32768", "from 0 to 32767" },
+		{ "tcp:h,keepalive=0", "from 1 to 32767" },
+		{ "tcp:h,reconnect=maybe", "bad reconnect \"maybe\"" },
+		{ "tcp:h,verify=", "bad verify \"\": expected yes or no" },
+		{ "tls:h,ca=", "bad ca \"\": expected a value" },
+		{ "tcp-listen:", "bad port \"\"" },
+		{ "unix:", "bad path \"\": expected the path" },
+		{ "tcp:h+", "bad host \"\"" },
+		{ "tcp:h:1+:2", "bad host \"\"" },
+		{ "TCP@h:1+g", "HOST:PORT behind \"TCP@\"" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(parse(bad[i].name), -1);
+		if (strstr(errbuf, bad[i].error) == NULL)
+			fail_msg("%s: \"%s\" lacks \"%s\"", bad[i].name,
+			    errbuf, bad[i].error);
+		assert_memory_equal(errbuf, bad[i].name, strlen(bad[i].name));
+		assert_null(strchr(errbuf, '\n'));
+	}
+}
+
+static void
+parses_what_is_not_supported_yet_and_names_it(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("tls:h:1,ca=/c.pem,servername=x"), -1);
+	assert_string_equal(errbuf, "tls:h:1,ca=/c.pem,servername=x: tls: is "
+	    "not supported yet");
+	assert_source(0, PCAP_TCP_SCHEME_TLS, "h", 1);
+	assert_string_equal(device.ca, "/c.pem");
+	assert_string_equal(device.servername, "x");
+
+	assert_int_equal(parse("tcp-listen:57000"), -1);
+	assert_non_null(strstr(errbuf, "tcp-listen: is not supported yet"));
+	assert_source(0, PCAP_TCP_SCHEME_TCP_LISTEN, NULL, 57000);
+	assert_int_equal(parse("tcp-listen:0.0.0.0:57000"), -1);
+	assert_source(0, PCAP_TCP_SCHEME_TCP_LISTEN, "0.0.0.0", 57000);
+	assert_int_equal(parse("tls-listen:[::],cert=c,key=k"), -1);
+	assert_source(0, PCAP_TCP_SCHEME_TLS_LISTEN, "::", 57012);
+	assert_string_equal(device.cert, "c");
+	assert_string_equal(device.key, "k");
+	assert_int_equal(parse("unix:/run/a b:c"), -1);
+	assert_non_null(strstr(errbuf, "unix: is not supported yet"));
+	assert_source(0, PCAP_TCP_SCHEME_UNIX, "/run/a b:c", 0);
+
+	assert_int_equal(parse("tcp:a:1+b:2+tls:c+d:4,verify=no"), -1);
+	assert_non_null(strstr(errbuf, "tls: is not supported yet"));
+	assert_int_equal(device.nsources, 4);
+	assert_source(0, PCAP_TCP_SCHEME_TCP, "a", 1);
+	assert_source(1, PCAP_TCP_SCHEME_TCP, "b", 2);
+	assert_source(2, PCAP_TCP_SCHEME_TLS, "c", 57012);
+	assert_source(3, PCAP_TCP_SCHEME_TLS, "d", 4);
+	assert_int_equal(device.verify, 0);
+	assert_int_equal(parse("tcp:a+b"), -1);
+	assert_non_null(strstr(errbuf, "more than one source is not supp"));
+	assert_int_equal(parse("tcp:a,linktype=EN10MB"), -1);
+	assert_non_null(strstr(errbuf, "linktype is not supported yet"));
+	assert_string_equal(device.linktype, "EN10MB");
+	assert_int_equal(parse("tcp:a,verify=no"), -1);
+	assert_non_null(strstr(errbuf, "verify is not supported yet"));
+}
+
+static void
+counts_the_sources(void **state)
+{
+	char name[PCAP_TCP_MAX_DEVICE] = "tcp:h";
+	int i;
+
+	(void)state;
+	for (i = 1; i < PCAP_TCP_MAX_SOURCES; i++)
+		strcat(name, "+h");
+	assert_int_equal(parse(name), -1);
+	assert_int_equal(device.nsources, 64);
+	assert_non_null(strstr(errbuf, "not supported yet"));
+	strcat(name, "+h");
+	assert_int_equal(parse(name), -1);
+	assert_non_null(strstr(errbuf, "at most 64 sources"));
+}
+
+static void
+shows_long_and_unprintable_names_safely(void **state)
+{
+	char name[8192];
+	size_t i;
+
+	(void)state;
+	assert_int_equal(parse("tcp:\033[2Jh\n\x9b:1"), -1);
+	for (i = 0; errbuf[i] != '\0'; i++)
+		assert_in_range((unsigned char)errbuf[i], 0x20, 0x7e);
+
+	memset(name, 'x', sizeof(name));
+	memcpy(name, "tcp:", 4);
+	name[sizeof(name) - 1] = '\0';
+	assert_int_equal(parse(name), -1);
+	assert_non_null(strstr(errbuf, "...\": expected at most 4095 bytes"));
+	name[4 + 256] = '\0';
+	assert_int_equal(parse(name), -1);
+	assert_non_null(strstr(errbuf, "bad host"));
+	name[4 + 255] = '\0';
+	assert_int_equal(parse(name), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(claims_its_schemes_and_no_others),
+		cmocka_unit_test(accepts_hosts_and_ports),
+		cmocka_unit_test(options_have_their_defaults_and_values),
+		cmocka_unit_test(refuses_with_the_part_and_what_was_expected),
+		cmocka_unit_test(parses_what_is_not_supported_yet_and_names_it),
+		cmocka_unit_test(counts_the_sources),
+		cmocka_unit_test(shows_long_and_unprintable_names_safely),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
