@@ -1,0 +1,116 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcap-tcp-source.h - one peer: its connection, its buffer and its decoder.
+ *
+ * Nothing here blocks but pcap_tcp_source_open(), which looks the name up.
+ * What a source waits for is in the epoll set that it was given, and in its
+ * deadline.
+ */
+#ifndef pcap_tcp_source_h
+#define pcap_tcp_source_h
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pcap/pcap.h>
+
+#include "pcap-tcp-decoder.h"
+#include "pcap-tcp-device.h"
+
+struct addrinfo;
+
+enum pcap_tcp_progress {
+	PCAP_TCP_WAIT,		/* nothing to do before an event or deadline */
+	PCAP_TCP_PROGRESS,	/* look again for a record, then come back */
+	PCAP_TCP_UNREACHABLE,	/* no stream could be had this time */
+	PCAP_TCP_END,		/* the stream ended between two records */
+	PCAP_TCP_FAILED		/* the stream ended within one */
+};
+
+struct pcap_tcp_source {
+	/* The next record, where decoded says PCAP_TCP_RECORD. */
+	enum pcap_tcp_decoded decoded;
+	struct pcap_tcp_record head;
+
+	u_char *buffer;
+	size_t start, end;	/* the bytes that were not decoded yet */
+	size_t capacity;
+	struct pcap_tcp_decoder decoder;
+
+	/* The stream's, from the first header on. */
+	int known;
+	int dlt;		/* DLT_ */
+	int linktype_ext;	/* as in pcap_datalink_ext(3PCAP) */
+	int snapshot;
+
+	enum {
+		PCAP_TCP_DOWN,		/* next attempt at the deadline */
+		PCAP_TCP_CONNECTING,	/* given up at the deadline */
+		PCAP_TCP_CONNECTED	/* until the header is here, likewise */
+	} state;
+	int64_t deadline;	/* pcap_tcp_now() time */
+	int fd;
+	int epoll_fd;
+
+	struct addrinfo *addresses, *address;
+	int64_t attempt_end;	/* 0 between two attempts */
+	int timeout;		/* seconds for an attempt, 0 = no limit */
+	int keepalive;		/* seconds */
+	int coming_back;	/* at all */
+	int backoff;		/* ms until the next attempt but one */
+
+	char peer[128];		/* HOST:PORT for errors, a long host cut */
+	char *errbuf;		/* PCAP_ERRBUF_SIZE, the caller's */
+	int failed_errno;	/* of the first address tried, */
+	int failed_alike;	/* is it that of all of them? */
+	char failed[PCAP_ERRBUF_SIZE];	/* each with its address */
+};
+
+/*
+ * Sets up a source for an address of the device and looks its name up; ends
+ * early if wake_fd becomes readable.  Errors go to errbuf (PCAP_ERRBUF_SIZE
+ * bytes), here and later.  Returns 0, or -1 with errno set.  In both cases
+ * pcap_tcp_source_close() releases what it holds.
+ */
+int	pcap_tcp_source_open(struct pcap_tcp_source *s,
+    const struct pcap_tcp_device *device,
+    const struct pcap_tcp_address *address, int precision, int epoll_fd,
+    int wake_fd, char *errbuf);
+void	pcap_tcp_source_close(struct pcap_tcp_source *s);
+
+/*
+ * Goes on with connecting or reading, by at most one read(2).  After
+ * UNREACHABLE, END and FAILED, errbuf and errno say why, the connection is
+ * closed, and a new attempt is due at the deadline.
+ */
+enum pcap_tcp_progress pcap_tcp_source_advance(struct pcap_tcp_source *s);
+
+/* Use pcap_tcp_source_peek(). */
+enum pcap_tcp_decoded pcap_tcp_source_decode(struct pcap_tcp_source *s);
+
+/*
+ * Is there a whole record in the buffer?  PCAP_TCP_RECORD: it is in head,
+ * and its data stays valid until pcap_tcp_source_advance().  PCAP_TCP_MORE:
+ * advance.  PCAP_TCP_ERROR: so will the next pcap_tcp_source_advance() say.
+ */
+static inline enum pcap_tcp_decoded
+pcap_tcp_source_peek(struct pcap_tcp_source *s)
+{
+	if (s->decoded == PCAP_TCP_MORE &&
+	    s->end - s->start >= s->head.size)
+		s->decoded = pcap_tcp_source_decode(s);
+	return (s->decoded);
+}
+
+/* Takes the record in head from the stream. */
+static inline void
+pcap_tcp_source_pop(struct pcap_tcp_source *s)
+{
+	s->start += s->head.size;
+	s->head.size = 1;
+	s->decoded = PCAP_TCP_MORE;
+}
+
+#endif
