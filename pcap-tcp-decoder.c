@@ -57,11 +57,8 @@ get16(const u_char *p, int swapped)
 	return ((uint16_t)(swapped ? v >> 8 | v << 8 : v));
 }
 
-#if defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
-#endif
-static enum pcap_tcp_decoded
-malformed(struct pcap_tcp_decoder *d, const char *fmt, ...)
+enum pcap_tcp_decoded
+pcap_tcp_malformed(struct pcap_tcp_decoder *d, const char *fmt, ...)
 {
 	va_list ap;
 	size_t n;
@@ -120,9 +117,9 @@ static enum pcap_tcp_decoded
 wrong_magic(struct pcap_tcp_decoder *d, const u_char *buf)
 {
 	if (get32(buf, 0) == MAGIC_PCAPNG)
-		return (malformed(d, "a pcapng stream, not supported yet: "
-		    "send pcap (dumpcap -P, tshark -F pcap)"));
-	return (malformed(d, "not a pcap stream: it begins with "
+		return (pcap_tcp_malformed(d, "a pcapng stream, not supported "
+		    "yet: send pcap (dumpcap -P, tshark -F pcap)"));
+	return (pcap_tcp_malformed(d, "not a pcap stream: it begins with "
 	    "%02x %02x %02x %02x", buf[0], buf[1], buf[2], buf[3]));
 }
 
@@ -168,11 +165,11 @@ decode_header(struct pcap_tcp_decoder *d, const u_char *buf, size_t len,
 	d->version_major = get16(buf + 4, d->swapped);
 	d->version_minor = get16(buf + 6, d->swapped);
 	if (!is_known_version(d->version_major, d->version_minor))
-		return (malformed(d, "unsupported pcap version %u.%u",
+		return (pcap_tcp_malformed(d, "unsupported pcap version %u.%u",
 		    d->version_major, d->version_minor));
 	linktype = get32(buf + 20, d->swapped);
 	if (LT_RESERVED1(linktype) != 0)
-		return (malformed(d,
+		return (pcap_tcp_malformed(d,
 		    "linktype reserved field not zero (0x%08x)",
 		    LT_RESERVED1(linktype)));
 	d->linktype = (int)LT_LINKTYPE(linktype);
@@ -232,11 +229,11 @@ pcap_tcp_decode(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
 	}
 	if (caplen > d->max_caplen) {
 		if (caplen > d->snaplen)
-			return (malformed(d, "invalid packet capture length "
-			    "%u, bigger than snaplen of %u", caplen,
+			return (pcap_tcp_malformed(d, "invalid packet capture "
+			    "length %u, bigger than snaplen of %u", caplen,
 			    d->snaplen));
-		return (malformed(d, "invalid packet capture length %u, "
-		    "bigger than maximum of %u", caplen, d->max_caplen));
+		return (pcap_tcp_malformed(d, "invalid packet capture length "
+		    "%u, bigger than maximum of %u", caplen, d->max_caplen));
 	}
 	if (len - d->header_size < caplen)
 		return (more(r, d->header_size + (size_t)caplen));

@@ -68,4 +68,11 @@ void	pcap_tcp_decoder_init(struct pcap_tcp_decoder *d, int precision,
 enum pcap_tcp_decoded pcap_tcp_decode(struct pcap_tcp_decoder *d, u_char *buf,
     size_t len, struct pcap_tcp_record *r);
 
+/*
+ * Fills in the error, with the offset, as if the decoder had found it.
+ * Returns PCAP_TCP_ERROR.
+ */
+enum pcap_tcp_decoded pcap_tcp_malformed(struct pcap_tcp_decoder *d,
+    const char *fmt, ...) PCAP_PRINTFLIKE(2, 3);
+
 #endif

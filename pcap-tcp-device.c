@@ -25,7 +25,7 @@ static const struct scheme {
 	/* The first prefix that fits counts. */
 	{ "tcp://", PCAP_TCP_SCHEME_TCP, 0 },
 	{ "tcp:", PCAP_TCP_SCHEME_TCP, 0 },
-	/* Wireshark's default port is 19000, so we don't choose for the user. */
+	/* Wireshark's default port is 19000, so the user has to choose. */
 	{ "TCP@", PCAP_TCP_SCHEME_TCP, 1 },
 	{ "tls:", PCAP_TCP_SCHEME_TLS, 0 },
 	{ "tcp-listen:", PCAP_TCP_SCHEME_TCP_LISTEN, 0 },
@@ -257,12 +257,13 @@ static int
 parse_seconds(const char *option, const char *value, int low, int *seconds,
     const struct error *err)
 {
-	long n = parse_number(value, low, 32767);	/* TCP_KEEPIDLE's limit */
+	const long high = 32767;	/* TCP_KEEPIDLE's */
+	long n = parse_number(value, low, high);
 	char expected[64];
 
 	if (n == -1) {
 		snprintf(expected, sizeof(expected),
-		    "seconds, a number from %d to 32767", low);
+		    "seconds, a number from %d to %ld", low, high);
 		return (refuse(err, option, value, expected));
 	}
 	*seconds = (int)n;

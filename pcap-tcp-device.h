@@ -34,7 +34,7 @@ enum pcap_tcp_scheme {
 
 struct pcap_tcp_address {
 	enum pcap_tcp_scheme scheme;
-	const char *host;	/* no brackets; a path if unix; NULL: none given */
+	const char *host;	/* no brackets; unix: a path; NULL: none */
 	unsigned short port;	/* host byte order; 0 if unix */
 };
 

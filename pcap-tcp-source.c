@@ -272,7 +272,12 @@ finish_connecting(struct pcap_tcp_source *s)
 		if (pcap_tcp_now() < s->deadline)
 			return (PCAP_TCP_WAIT);
 		error = ETIMEDOUT;
-	} else if (error == 0 && watch(s, EPOLL_CTL_MOD, EPOLLIN) == -1)
+	}
+	/* Connected and reset since: what came in between still counts. */
+	s->was_reset = error == ECONNRESET;
+	if (error == ECONNRESET || error == EPIPE)
+		error = 0;
+	if (error == 0 && watch(s, EPOLL_CTL_MOD, EPOLLIN) == -1)
 		error = errno;
 	if (error != 0) {
 		note_failed_address(s, error);
@@ -355,7 +360,7 @@ read_stream(struct pcap_tcp_source *s)
 		return (PCAP_TCP_PROGRESS);
 	}
 	if (n == 0)
-		return (connection_lost(s, 0));
+		return (connection_lost(s, s->was_reset ? ECONNRESET : 0));
 	if (errno != EAGAIN && errno != EWOULDBLOCK)
 		return (connection_lost(s, errno));
 	if (s->deadline != PCAP_TCP_NEVER && pcap_tcp_now() >= s->deadline) {
@@ -388,6 +393,14 @@ pcap_tcp_source_advance(struct pcap_tcp_source *s)
 	}
 }
 
+static const char *
+dlt_name(int dlt)
+{
+	const char *name = pcap_datalink_val_to_name(dlt);
+
+	return (name != NULL ? name : "unknown");
+}
+
 static enum pcap_tcp_decoded
 take_header(struct pcap_tcp_source *s)
 {
@@ -399,12 +412,11 @@ take_header(struct pcap_tcp_source *s)
 		s->dlt = dlt;
 		s->linktype_ext = s->decoder.linktype_ext;
 		s->snapshot = (int)s->decoder.snaplen;
-	} else if (dlt != s->dlt) {
-		snprintf(s->decoder.error, sizeof(s->decoder.error),
-		    "the stream's link type is now %d, it was %d", dlt,
-		    s->dlt);
-		return (PCAP_TCP_ERROR);
 	}
+	if (dlt != s->dlt)
+		return (pcap_tcp_malformed(&s->decoder,
+		    "the link type is now %s, it was %s", dlt_name(dlt),
+		    dlt_name(s->dlt)));
 	return (PCAP_TCP_MORE);
 }
 

@@ -52,6 +52,7 @@ struct pcap_tcp_source {
 	} state;
 	int64_t deadline;	/* pcap_tcp_now() time */
 	int fd;
+	int was_reset;		/* fd told so before it was read */
 	int epoll_fd;
 
 	struct addrinfo *addresses, *address;

@@ -106,7 +106,6 @@ lookup_thread(void *arg)
 	pthread_mutex_lock(&l->lock);
 	l->done = 1;
 	abandoned = l->abandoned;
-	/* Closing it would make it readable too, but the fd is lookup_free()'s. */
 	if (!abandoned)
 		while (write(l->done_pipe[1], "", 1) == -1 && errno == EINTR)
 			;
