@@ -1,0 +1,356 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * reader - reads a device the ways that libpcap programs do, and prints what
+ * it got, a line each:
+ *
+ *	OPEN dlt= ext= snaplen=
+ *	P SECONDS.FRACTION CAPLEN LEN CHECKSUM		(-p)
+ *	END STATUS TEXT		each time that a read returns less than 0
+ *	STATS recv= drop= packets= reads= wakeups= cpu_ms=
+ *	LEAK descriptors= bytes=	(-o: what the opens left; -o -N:
+ *						the failed ones)
+ *
+ * A byte on standard input is a pcap_breakloop() from another thread,
+ * SIGUSR1 one from a signal handler.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+#include <unistd.h>
+
+#include <pcap/pcap.h>
+
+static struct {
+	const char *mode;	/* loop dispatch next select poll epoll edge */
+	int per_call;		/* packets a read, event modes */
+	long count;		/* packets to stop after */
+	int ends;		/* ENDs to stop after */
+	int timeout, snaplen, nano, print, nonblock;
+	int idle;		/* ms without an event to stop after */
+	const char *filter;
+	const char *filter2;	/* from the second packet on */
+	long break_from;	/* break at each packet from this one on */
+	int until_end;		/* stop after the END of the stream itself */
+	int again;		/* activate again after a failure */
+	int opens;		/* open and close so many times first, */
+	int fail;		/* and it has to fail */
+} opt = { .mode = "loop", .per_call = -1, .count = -1, .ends = 1, .idle = -1 };
+
+static pcap_t *handle;
+static long packets, reads, wakeups;
+
+static void
+die(const char *what, const char *why)
+{
+	fprintf(stderr, "reader: %s: %s\n", what, why);
+	exit(1);
+}
+
+static void
+set_filter(pcap_t *p, const char *filter)
+{
+	struct bpf_program program;
+
+	if (pcap_compile(p, &program, filter, 1, PCAP_NETMASK_UNKNOWN) == -1 ||
+	    pcap_setfilter(p, &program) == -1)
+		die(filter, pcap_geterr(p));
+	pcap_freecode(&program);
+}
+
+static void
+on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *data)
+{
+	uint32_t sum = 1;
+	bpf_u_int32 i;
+
+	(void)user;
+	packets++;
+	if (opt.print) {
+		for (i = 0; i < h->caplen; i++)
+			sum = sum * 31 + data[i];
+		printf(opt.nano ? "P %" PRIu64 ".%09lu %u %u %08x\n" :
+		    "P %" PRIu64 ".%06lu %u %u %08x\n",
+		    (uint64_t)h->ts.tv_sec, (unsigned long)h->ts.tv_usec,
+		    h->caplen, h->len, sum);
+	}
+	if (opt.filter2 != NULL && packets == 1)
+		set_filter(handle, opt.filter2);
+	if ((opt.count > 0 && packets >= opt.count) ||
+	    (opt.break_from > 0 && packets >= opt.break_from))
+		pcap_breakloop(handle);
+}
+
+static pcap_t *
+open_device(const char *device)
+{
+	char errbuf[PCAP_ERRBUF_SIZE] = "";
+	pcap_t *p = pcap_create(device, errbuf);
+	int status;
+
+	if (p == NULL)
+		die("pcap_create", errbuf);
+	if (opt.snaplen > 0)
+		pcap_set_snaplen(p, opt.snaplen);
+	pcap_set_promisc(p, 1);
+	pcap_set_timeout(p, opt.timeout);
+	if (opt.nano && pcap_set_tstamp_precision(p,
+	    PCAP_TSTAMP_PRECISION_NANO) != 0)
+		die("precision", pcap_geterr(p));
+	errno = 0;
+	status = pcap_activate(p);
+	if (status != 0 && opt.again)
+		status = pcap_activate(p);
+	if (status != 0 && opt.fail) {
+		pcap_close(p);
+		return (NULL);
+	}
+	if (status != 0) {
+		fprintf(stderr, "reader: pcap_activate: %d %s (errno %d)\n",
+		    status, pcap_geterr(p), errno);
+		pcap_close(p);
+		exit(1);
+	}
+	if (opt.filter != NULL)
+		set_filter(p, opt.filter);
+	if (opt.nonblock && pcap_setnonblock(p, 1, errbuf) == -1)
+		die("pcap_setnonblock", errbuf);
+	return (p);
+}
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+	pcap_breakloop(handle);
+}
+
+static void *
+break_thread(void *arg)
+{
+	char c;
+
+	(void)arg;
+	while (read(0, &c, 1) == 1)
+		pcap_breakloop(handle);
+	return (NULL);
+}
+
+static int
+read_once(int count)
+{
+	struct pcap_pkthdr *h;
+	const u_char *data;
+	int status;
+
+	reads++;
+	if (count != 1)
+		return (pcap_dispatch(handle, count, on_packet, NULL));
+	status = pcap_next_ex(handle, &h, &data);
+	if (status == 1)
+		on_packet(NULL, h, data);
+	return (status);
+}
+
+/* Waits for the selectable descriptor; 0 if it stays quiet. */
+static int
+wait_event(int fd, int epoll_fd)
+{
+	struct pollfd pfd = { fd, POLLIN, 0 };
+	struct timeval tv = { opt.idle / 1000, opt.idle % 1000 * 1000 };
+	struct epoll_event event;
+	fd_set set;
+	int n;
+
+	if (strcmp(opt.mode, "select") == 0) {
+		FD_ZERO(&set);
+		FD_SET(fd, &set);
+		n = select(fd + 1, &set, NULL, NULL,
+		    opt.idle < 0 ? NULL : &tv);
+	} else if (strcmp(opt.mode, "poll") == 0)
+		n = poll(&pfd, 1, opt.idle);
+	else
+		n = epoll_wait(epoll_fd, &event, 1, opt.idle);
+	wakeups++;
+	return (n != 0);
+}
+
+static int
+is_event_mode(void)
+{
+	return (strcmp(opt.mode, "loop") != 0 &&
+	    strcmp(opt.mode, "dispatch") != 0 && strcmp(opt.mode, "next") != 0);
+}
+
+/* Reads until a read says less than 0; 1 if nothing comes any more. */
+static int
+read_until_end(int fd, int epoll_fd)
+{
+	int status;
+
+	if (strcmp(opt.mode, "loop") == 0)
+		return (pcap_loop(handle, -1, on_packet, NULL));
+	for (;;) {
+		if (is_event_mode() && !wait_event(fd, epoll_fd))
+			return (1);
+		do {
+			status = read_once(strcmp(opt.mode, "next") == 0 ? 1 :
+			    opt.per_call);
+			if (status < 0)
+				return (status);
+			/* An edge is not repeated: read all there is. */
+		} while (status > 0 && strcmp(opt.mode, "edge") == 0);
+	}
+}
+
+static void
+run(void)
+{
+	struct epoll_event event;
+	int fd = pcap_get_selectable_fd(handle), epoll_fd, ends = 0, status;
+
+	epoll_fd = epoll_create1(0);
+	event.events = EPOLLIN |
+	    (strcmp(opt.mode, "edge") == 0 ? (uint32_t)EPOLLET : 0);
+	event.data.fd = fd;
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == -1)
+		die("epoll_ctl", "failed");
+	do {
+		status = read_until_end(fd, epoll_fd);
+		if (status == 1) {
+			printf("IDLE\n");
+			break;
+		}
+		printf("END %d %s\n", status,
+		    status == 0 ? "" : pcap_geterr(handle));
+		if (opt.until_end && *pcap_geterr(handle) != '\0')
+			break;
+	} while (++ends < opt.ends && (opt.count < 0 || packets < opt.count));
+	if (pcap_get_selectable_fd(handle) != fd || pcap_fileno(handle) != fd)
+		die("selectable descriptor", "changed");
+	close(epoll_fd);
+}
+
+static void
+print_stats(void)
+{
+	struct rusage ru;
+	struct pcap_stat ps;
+
+	if (pcap_stats(handle, &ps) == -1)
+		die("pcap_stats", pcap_geterr(handle));
+	getrusage(RUSAGE_SELF, &ru);
+	printf("STATS recv=%u drop=%u packets=%ld reads=%ld wakeups=%ld "
+	    "cpu_ms=%ld\n", ps.ps_recv, ps.ps_drop + ps.ps_ifdrop, packets,
+	    reads, wakeups, (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 +
+	    (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000);
+}
+
+static int
+count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return (n);
+}
+
+static void
+open_once(const char *device)
+{
+	pcap_t *p = open_device(device);
+
+	if (p != NULL)
+		pcap_close(p);
+}
+
+static void
+open_and_close(const char *device)
+{
+	size_t bytes;
+	int descriptors;
+
+	/* The first time, the C library makes buffers of its own. */
+	open_once(device);
+	descriptors = count_descriptors();
+	bytes = mallinfo2().uordblks;
+	for (; opt.opens > 1; opt.opens--)
+		open_once(device);
+	printf("LEAK descriptors=%d bytes=%zd\n",
+	    count_descriptors() - descriptors,
+	    (ssize_t)(mallinfo2().uordblks - bytes));
+}
+
+static void
+parse(int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "F:ab:c:e:f:i:k:m:no:ps:t:ux")) != -1) {
+		switch (c) {
+		case 'F': opt.filter2 = optarg; break;
+		case 'a': opt.again = 1; break;
+		case 'b': opt.break_from = atol(optarg); break;
+		case 'c': opt.count = atol(optarg); break;
+		case 'e': opt.ends = atoi(optarg); break;
+		case 'f': opt.filter = optarg; break;
+		case 'i': opt.idle = atoi(optarg); break;
+		case 'k': opt.per_call = atoi(optarg); break;
+		case 'm': opt.mode = optarg; break;
+		case 'n': opt.nano = 1; break;
+		case 'o': opt.opens = atoi(optarg); break;
+		case 'p': opt.print = 1; break;
+		case 's': opt.snaplen = atoi(optarg); break;
+		case 't': opt.timeout = atoi(optarg); break;
+		case 'u': opt.until_end = 1; break;
+		case 'x': opt.nonblock = 1; break;
+		default: exit(2);
+		}
+	}
+	opt.nonblock |= is_event_mode();
+}
+
+int
+main(int argc, char **argv)
+{
+	pthread_t thread;
+
+	setlinebuf(stdout);
+	parse(argc, argv);
+	if (optind + 1 != argc)
+		die("usage", "reader [options] DEVICE");
+	if (opt.opens < 0) {
+		opt.fail = 1;
+		opt.opens = -opt.opens;
+	}
+	if (opt.opens > 0)
+		open_and_close(argv[optind]);
+	if (opt.fail)
+		return (0);
+	handle = open_device(argv[optind]);
+	printf("OPEN dlt=%d ext=%u snaplen=%d\n", pcap_datalink(handle),
+	    (unsigned int)pcap_datalink_ext(handle), pcap_snapshot(handle));
+	signal(SIGUSR1, on_signal);
+	pthread_create(&thread, NULL, break_thread, NULL);
+	run();
+	print_stats();
+	pthread_cancel(thread);
+	pthread_join(thread, NULL);
+	pcap_close(handle);
+	return (0);
+}

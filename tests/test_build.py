@@ -1,0 +1,298 @@
+"""The library that was built, and the tools that built it."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conftest import (ASAN, BUILD, HERE, OURS, READER, SAMPLE, SYSTEM, need,
+                      run, wait_until)
+from pcapfile import header, numbered, pcap, record
+
+SOURCE = HERE.parent
+LIBRARY = BUILD / "lib" / "libpcap.so.0.8"
+SYSTEM_LIBRARY = next((line.split("=> ")[1].strip() for line in
+                       subprocess.run(["/sbin/ldconfig", "-p"], text=True,
+                                      stdout=subprocess.PIPE).stdout
+                       .splitlines() if "libpcap.so.0.8 " in line), None)
+
+
+def exported(library):
+    result = run("nm", "-D", "--defined-only", library, env=SYSTEM)
+    return {line.split()[2] for line in result.stdout.splitlines()
+            if line.split()[2].startswith(("pcap_", "bpf_", "eproto"))}
+
+
+def needed(library):
+    result = run("readelf", "-d", library, env=SYSTEM)
+    return set(re.findall(r"NEEDED.*\[(.*)\]", result.stdout))
+
+
+def same_version():
+    """Is the machine's libpcap of the version that we built?"""
+    ours = run("tcpdump", "--version").stdout
+    return run("tcpdump", "--version", env=SYSTEM).stdout == ours
+
+
+def test_names_of_the_library():
+    for name in ("libpcap.so.0.8", "libpcap.so.1", "libpcap.so"):
+        assert (BUILD / "lib" / name).exists()
+
+
+def test_exports_what_the_system_library_exports():
+    if not (SYSTEM_LIBRARY and same_version()):
+        pytest.skip("the system has no libpcap of this version")
+    assert exported(LIBRARY) == exported(SYSTEM_LIBRARY)
+
+
+def test_needs_what_the_system_library_needs():
+    if ASAN or not (SYSTEM_LIBRARY and same_version()):
+        pytest.skip("a sanitizer build, or the system has no libpcap of this "
+                    "version")
+    assert needed(LIBRARY) == needed(SYSTEM_LIBRARY)
+
+
+def test_same_devices_as_the_system_library():
+    if not same_version():
+        pytest.skip("the system has no libpcap of this version")
+    for option in ("-D", "--list-data-link-types"):
+        assert run("tcpdump", option).stdout == \
+            run("tcpdump", option, env=SYSTEM).stdout
+
+
+def test_a_capture_on_lo_still_works(start):
+    if os.getuid() != 0:
+        pytest.skip("needs root, as any capture on an interface does")
+    dump = start("tcpdump", "-n", "-l", "-c", "1", "-i", "lo", "udp port 9")
+    dump.wait_for("listening on", lines=dump.errors)
+
+    def captured():
+        subprocess.run(["sh", "-c", "echo x | nc -u -q 0 127.0.0.1 9"])
+        return dump.process.poll() is not None
+
+    wait_until(captured)
+    assert dump.end() == 0
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("source", sorted(
+    p.name for p in SOURCE.glob("pcap-tcp*.c")))
+def test_no_warnings(compiler, source, tmp_path):
+    need(compiler)
+    result = run(compiler, "-std=gnu99", "-O2", "-Wall", "-Wextra", "-Wshadow",
+                 "-Wconversion", "-Wmissing-prototypes", "-Wundef", "-Werror",
+                 "-DHAVE_CONFIG_H", "-DBUILDING_PCAP", "-I", BUILD / "libpcap",
+                 "-I", SOURCE, "-c", "-o", tmp_path / "o", SOURCE / source,
+                 env=SYSTEM)
+    assert result.returncode == 0, result.stderr
+
+
+def test_an_edited_file_is_rebuilt_alone(tmp_path):
+    """What make would do after pcap-tcp.c and a header were touched."""
+    result = run("make", "-C", BUILD, "-n", "-W", SOURCE / "pcap-tcp.c",
+                 "lib.stamp", env=SYSTEM)
+    assert "rm -f libpcap/pcap-tcp*.o" in result.stdout
+    assert "configure" not in result.stdout
+    assert "gencode" not in result.stdout
+
+
+def test_patch_applies_without_fuzz(tmp_path):
+    tree = tmp_path / "libpcap"
+    shutil.copytree(BUILD / "libpcap-source", tree)
+    result = run("patch", "-d", tree, "-p1", "-F0", "-i",
+                 SOURCE / "patches" / "libpcap.patch", env=SYSTEM)
+    assert result.returncode == 0, result.stdout
+    assert not list(tree.glob("**/*.rej"))
+
+
+# tools/get-libpcap
+
+
+def get_libpcap(source, dest, **env):
+    return run(SOURCE / "tools" / "get-libpcap", source, dest,
+               env=dict(SYSTEM, **env), timeout=120)
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory):
+    """A Debian archive on disk, with one source package called libpcap."""
+    need("dpkg-source", "dpkg-scansources", "apt-get")
+    top = tmp_path_factory.mktemp("archive")
+    tree = top / "libpcap-1.10.3"
+    (tree / "debian" / "source").mkdir(parents=True)
+    (tree / "VERSION").write_text("1.10.3\n")
+    (tree / "pcap-int.h").write_text("/* as it was */\n")
+    subprocess.run(["tar", "-czf", top / "libpcap_1.10.3.orig.tar.gz", "-C",
+                    top, "--exclude=debian", tree.name], check=True)
+    debian = tree / "debian"
+    (debian / "source" / "format").write_text("3.0 (quilt)\n")
+    (debian / "control").write_text(
+        "Source: libpcap\nMaintainer: x <x@example.com>\n"
+        "Standards-Version: 4.6.2\n\nPackage: libpcap0.8\nArchitecture: any\n"
+        "Description: x\n x\n")
+    (debian / "changelog").write_text(
+        "libpcap (1.10.3-1) unstable; urgency=medium\n\n  * x\n\n"
+        " -- x <x@example.com>  Sat, 14 Jan 2023 18:43:54 +0100\n")
+    (debian / "patches").mkdir()
+    (debian / "patches" / "series").write_text("fix.diff\n")
+    (debian / "patches" / "fix.diff").write_text(
+        "--- a/pcap-int.h\n+++ b/pcap-int.h\n@@ -1 +1 @@\n"
+        "-/* as it was */\n+/* as Debian has it */\n")
+    # Only the description and the tarballs are needed from here on.
+    (tree / "pcap-int.h").write_text("/* as Debian has it */\n")
+    subprocess.run(["dpkg-source", "-b", tree.name], cwd=top, check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    shutil.rmtree(tree)
+    with open(top / "Sources", "wb") as sources:
+        subprocess.run(["dpkg-scansources", "."], cwd=top, check=True,
+                       stdout=sources, stderr=subprocess.DEVNULL)
+    return top
+
+
+def apt_config(tmp_path, name, text):
+    """An apt whose only source is this one, and which has hooks."""
+    parts = tmp_path / "sources.list.d"
+    parts.mkdir()
+    (parts / name).write_text(text)
+    config = tmp_path / "apt.conf"
+    config.write_text(
+        f'Dir::Etc::sourcelist "{tmp_path}/none";\n'
+        f'Dir::Etc::sourceparts "{parts}";\n'
+        f'APT::Update::Post-Invoke {{ "touch {tmp_path}/hook"; }};\n')
+    return str(config)
+
+
+@pytest.mark.parametrize("name,text", [
+    ("a.list", "deb [trusted=yes] file:{0} ./\n"),
+    ("a.list", "# deb file:/nowhere ./\n  deb\t[trusted=yes] file:{0} ./ # x\n"
+               "deb [trusted=yes] file:/nowhere ./\n"),
+    ("a.sources", "Types: deb\nURIs: file:{0}\nSuites: ./\nTrusted: yes\n"),
+    ("a.sources", "Enabled: no\nTypes: deb\nURIs: file:/nowhere\nSuites: ./\n"
+                  "\nTypes: deb deb-src\nURIs: file:{0}\nSuites: ./\n"
+                  "Trusted: yes\n"),
+], ids=["one line", "one line, odd", "deb822", "deb822, odd"])
+def test_source_package_by_apt(archive, tmp_path, name, text):
+    config = apt_config(tmp_path, name, text.format(archive))
+    dest = tmp_path / "dest"
+    before = {p: p.stat().st_mtime_ns for p in Path("/etc/apt").rglob("*")}
+    result = get_libpcap("", dest, APT_CONFIG=config)
+    assert result.returncode == 0, result.stderr
+    assert "libpcap 1.10.3" in result.stdout
+    assert (dest / "pcap-int.h").read_text() == "/* as Debian has it */\n"
+    assert not (tmp_path / "hook").exists()
+    assert before == {p: p.stat().st_mtime_ns
+                      for p in Path("/etc/apt").rglob("*")}
+
+
+def test_source_package_by_apt_as_an_ordinary_user(archive, tmp_path):
+    if os.getuid() != 0:
+        pytest.skip("the other tests run as an ordinary user already")
+    config = apt_config(tmp_path, "a.list",
+                        f"deb [trusted=yes] file:{archive} ./\n")
+    for path in [tmp_path] + list(tmp_path.parents):
+        path.chmod(path.stat().st_mode | 0o055)
+    for path in [archive, archive.parent]:
+        path.chmod(0o755)
+    tool = tmp_path / "get-libpcap"
+    shutil.copy(SOURCE / "tools" / "get-libpcap", tool)
+    tmp_path.chmod(0o777)
+    result = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                 tool, "", tmp_path / "dest",
+                 env=dict(SYSTEM, APT_CONFIG=config, HOME="/"), timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "dest" / "pcap-int.h").exists()
+
+
+def test_no_source_package_is_one_line(tmp_path):
+    config = apt_config(tmp_path, "a.list", "")
+    result = get_libpcap("", tmp_path / "dest", APT_CONFIG=config)
+    assert result.returncode == 1
+    assert "--with-libpcap" in result.stderr.splitlines()[-1]
+
+
+def test_no_apt_is_one_line(tmp_path):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("sh", "rm", "cat"):
+        (tools / tool).symlink_to(shutil.which(tool))
+    result = get_libpcap("", tmp_path / "dest", PATH=str(tools))
+    assert result.returncode == 1
+    assert result.stderr == \
+        "get-libpcap: no apt here: get libpcap's source (1.10.0 or newer) " \
+        "and pass ./configure --with-libpcap=DIR or TARBALL\n"
+
+
+def test_source_from_a_folder_and_a_tarball(tmp_path):
+    tree = BUILD / "libpcap-source"
+    result = get_libpcap(tree, tmp_path / "folder")
+    assert result.returncode == 0, result.stderr
+    tarball = tmp_path / "libpcap.tar.gz"
+    subprocess.run(["tar", "-czf", tarball, "-C", tree.parent, tree.name],
+                   check=True)
+    result = get_libpcap(tarball, tmp_path / "tarball")
+    assert result.returncode == 0, result.stderr
+    for copy in ("folder", "tarball"):
+        assert (tmp_path / copy / "pcap.c").read_bytes() == \
+            (tree / "pcap.c").read_bytes()
+
+
+def test_source_that_is_none_or_too_old(tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    result = get_libpcap(empty, tmp_path / "dest")
+    assert result.stderr == f"get-libpcap: there is no libpcap in {empty}\n"
+    (empty / "pcap-int.h").touch()
+    (empty / "VERSION").write_text("1.9.1\n")
+    result = get_libpcap(empty, tmp_path / "dest")
+    assert result.stderr == \
+        "get-libpcap: libpcap 1.9.1 is too old: 1.10.0 or newer\n"
+
+
+# Memory
+
+
+SCENES = {
+    "whole": ([SAMPLE.read_bytes()], "-2"),
+    "bytewise": ([1, SAMPLE.read_bytes()[:600]], "-1"),
+    "cut": ([header() + record(*numbered(1)[0])[:50], "rst"], "-1"),
+    "garbage": ([header() + b"\xff" * 100], "-1"),
+    "large": ([header(snaplen=0, linktype=231) +
+               record(1, 2, b"x" * 700000)], "-2"),
+}
+
+
+@pytest.mark.parametrize("mode", ["loop", "next", "epoll"])
+@pytest.mark.parametrize("scene", SCENES)
+def test_valgrind(serve, scene, mode):
+    need("valgrind")
+    if ASAN:
+        pytest.skip("valgrind can't run a sanitizer build")
+    script, status = SCENES[scene]
+    server = serve(script, [pcap(numbered(3))])
+    result = run("valgrind", "-q", "--error-exitcode=99", "--leak-check=full",
+                 "--track-fds=no", READER, "-m", mode, "-e", "2", "-f", "len > 0",
+                 server.device, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert f"END {status} " in result.stdout
+
+
+def test_valgrind_opening(serve):
+    need("valgrind")
+    if ASAN:
+        pytest.skip("valgrind can't run a sanitizer build")
+    for device in ("tcp:127.0.0.1:1", "tcp:no.such.invalid", "tcp:", "tcp:h+",
+                   serve([b"nonsense"]).device,
+                   serve(["hold"]).device + ",timeout=1"):
+        result = run("valgrind", "-q", "--error-exitcode=99",
+                     "--leak-check=full", READER, device, timeout=60)
+        assert result.returncode == 1, result.stderr
+
+
+def test_the_sanitizers_are_in_a_sanitizer_build():
+    """Else that build would show nothing."""
+    if "fsanitize" not in (BUILD / "config.status").read_text():
+        pytest.skip("no sanitizer build")
+    assert "LD_PRELOAD" in OURS
