@@ -22,6 +22,8 @@
 #define RECORD_HEADER_SIZE	16U
 #define KUZNETZOV_HEADER_SIZE	24U	/* + index, protocol, packet type */
 
+#define NO_STREAM_YET		SIZE_MAX	/* in place of a header's size */
+
 #define LINKTYPE_ETHERNET	1
 
 /* libpcap 1.10.5 and later have these in <pcap/pcap.h>. */
@@ -94,6 +96,13 @@ is_known_version(uint16_t major, uint16_t minor)
 	    (major == 543 && minor == 0));
 }
 
+/* The first half of a stream's magic, in either byte order? */
+static int
+may_be_magic(uint32_t first)
+{
+	return (first >> 16 == MAGIC_USEC >> 16 || (first & 0xffff) == 0xb2a1);
+}
+
 /*
  * Does a stream header stand where a record is due?  As a record, one would
  * have to be of the year 2055 or 2083 and of one certain microsecond, so
@@ -102,13 +111,8 @@ is_known_version(uint16_t major, uint16_t minor)
 static int
 is_stream_header(const u_char *buf)
 {
-	uint32_t magic = get32(buf, 0);
-	int swapped;
+	int swapped = !is_pcap_magic(get32(buf, 0));
 
-	/* The first half of a magic, in either byte order. */
-	if (magic >> 16 != MAGIC_USEC >> 16 && (magic & 0xffff) != 0xb2a1)
-		return (0);
-	swapped = !is_pcap_magic(magic);
 	return (is_pcap_magic(get32(buf, swapped)) &&
 	    is_known_version(get16(buf + 4, swapped), get16(buf + 6, swapped)));
 }
@@ -189,7 +193,6 @@ decode_header(struct pcap_tcp_decoder *d, const u_char *buf, size_t len,
 	}
 	set_lengths(d);
 	set_scale(d, magic == MAGIC_NSEC);
-	d->have_header = 1;
 	r->size = FILE_HEADER_SIZE;
 	d->offset += r->size;
 	return (PCAP_TCP_HEADER);
@@ -202,24 +205,46 @@ pcap_tcp_decoder_init(struct pcap_tcp_decoder *d, int precision,
 	memset(d, 0, sizeof(*d));
 	d->precision = precision;
 	d->max_snaplen = max_snaplen;
+	d->header_size = NO_STREAM_YET;
 }
 
+static enum pcap_tcp_decoded
+too_long(struct pcap_tcp_decoder *d, uint32_t caplen)
+{
+	if (caplen > d->snaplen)
+		return (pcap_tcp_malformed(d, "invalid packet capture length "
+		    "%u, bigger than snaplen of %u", caplen, d->snaplen));
+	return (pcap_tcp_malformed(d, "invalid packet capture length %u, "
+	    "bigger than maximum of %u", caplen, d->max_caplen));
+}
+
+/*
+ * This runs once a packet: what is rare comes behind a test that is there
+ * anyway, or costs one.
+ */
 enum pcap_tcp_decoded
 pcap_tcp_decode(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
     struct pcap_tcp_record *r)
 {
-	uint32_t fraction, caplen, wirelen;
+	uint32_t sec, fraction, caplen, wirelen;
 
-	if (!d->have_header)
-		return (decode_header(d, buf, len, r));
-	if (len < d->header_size)
+	if (len < d->header_size) {
+		if (d->header_size == NO_STREAM_YET)
+			return (decode_header(d, buf, len, r));
 		return (more(r, d->header_size));
-	if (is_stream_header(buf))
+	}
+	sec = get32(buf, 0);
+	if (may_be_magic(sec) && is_stream_header(buf))
 		return (decode_header(d, buf, len, r));
-
-	fraction = get32(buf + 4, d->swapped);
-	caplen = get32(buf + 8, d->swapped);
-	wirelen = get32(buf + 12, d->swapped);
+	fraction = get32(buf + 4, 0);
+	caplen = get32(buf + 8, 0);
+	wirelen = get32(buf + 12, 0);
+	if (d->swapped) {
+		sec = swap32(sec);
+		fraction = swap32(fraction);
+		caplen = swap32(caplen);
+		wirelen = swap32(wirelen);
+	}
 	if (d->lengths != PCAP_TCP_CAPLEN_FIRST &&
 	    (d->lengths == PCAP_TCP_LEN_FIRST || caplen > wirelen)) {
 		uint32_t first = caplen;
@@ -227,18 +252,12 @@ pcap_tcp_decode(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
 		caplen = wirelen;
 		wirelen = first;
 	}
-	if (caplen > d->max_caplen) {
-		if (caplen > d->snaplen)
-			return (pcap_tcp_malformed(d, "invalid packet capture "
-			    "length %u, bigger than snaplen of %u", caplen,
-			    d->snaplen));
-		return (pcap_tcp_malformed(d, "invalid packet capture length "
-		    "%u, bigger than maximum of %u", caplen, d->max_caplen));
-	}
+	if (caplen > d->max_caplen)
+		return (too_long(d, caplen));
 	if (len - d->header_size < caplen)
 		return (more(r, d->header_size + (size_t)caplen));
 
-	r->h.ts.tv_sec = get32(buf, d->swapped);
+	r->h.ts.tv_sec = sec;
 	if (d->scale == PCAP_TCP_SCALE_NONE)
 		r->h.ts.tv_usec = fraction;
 	else if (d->scale == PCAP_TCP_SCALE_UP)

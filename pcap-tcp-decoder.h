@@ -34,7 +34,6 @@ struct pcap_tcp_decoder {
 	int precision;		/* PCAP_TSTAMP_PRECISION_ of the records */
 
 	/* What the last stream header said, in host byte order. */
-	int have_header;
 	int swapped;		/* the stream has the other byte order */
 	uint16_t version_major, version_minor;
 	int linktype;		/* LINKTYPE_, not DLT_ */
@@ -42,7 +41,7 @@ struct pcap_tcp_decoder {
 	uint32_t snaplen;	/* from 1 to INT_MAX */
 
 	uint32_t max_caplen;
-	uint32_t header_size;	/* of a record, bytes */
+	size_t header_size;	/* of a record, bytes */
 	enum { PCAP_TCP_SCALE_NONE, PCAP_TCP_SCALE_UP, PCAP_TCP_SCALE_DOWN }
 	    scale;
 	enum { PCAP_TCP_CAPLEN_FIRST, PCAP_TCP_LEN_FIRST,

@@ -64,7 +64,9 @@ static void
 forget_stream(struct pcap_tcp_source *s)
 {
 	pcap_tcp_decoder_init(&s->decoder, s->decoder.precision, max_snaplen);
-	s->start = s->end = 0;
+	s->header_end = 0;
+	s->next = s->buffer;
+	s->left = 0;
 	s->decoded = PCAP_TCP_MORE;
 	s->head.size = 1;
 }
@@ -86,7 +88,6 @@ pcap_tcp_source_open(struct pcap_tcp_source *s,
 	s->coming_back = device->reconnect != PCAP_TCP_RECONNECT_NO;
 	s->backoff = MIN_BACKOFF;
 	s->decoder.precision = precision;
-	forget_stream(s);
 	name_peer(s, address);
 	s->buffer = malloc(BUFFER_SIZE);
 	if (s->buffer == NULL) {
@@ -95,6 +96,7 @@ pcap_tcp_source_open(struct pcap_tcp_source *s,
 		return (-1);
 	}
 	s->capacity = BUFFER_SIZE;
+	forget_stream(s);
 
 	s->deadline = pcap_tcp_now();
 	s->attempt_end = end_of_attempt(s, s->deadline);
@@ -166,6 +168,9 @@ static enum pcap_tcp_progress
 hang_up(struct pcap_tcp_source *s, enum pcap_tcp_progress why, int error)
 {
 	disconnect(s);
+	/* A header alone is no proof that the server works. */
+	if (s->decoder.offset > s->header_end)
+		s->backoff = MIN_BACKOFF;
 	forget_stream(s);
 	schedule_attempt(s);
 	errno = error;
@@ -301,19 +306,18 @@ make_room(struct pcap_tcp_source *s)
 	size_t capacity = s->capacity;
 	u_char *buffer;
 
-	memmove(s->buffer, s->buffer + s->start, s->end - s->start);
-	s->end -= s->start;
-	s->start = 0;
-	if (s->end == s->capacity)
+	memmove(s->buffer, s->next, s->left);
+	s->next = s->buffer;
+	if (s->left == s->capacity)
 		capacity *= 2;
-	else if (s->end < BUFFER_SIZE && s->head.size <= BUFFER_SIZE)
+	else if (s->left < BUFFER_SIZE && s->head.size <= BUFFER_SIZE)
 		capacity = BUFFER_SIZE;
 	if (capacity == s->capacity)
 		return (0);
 	buffer = realloc(s->buffer, capacity);
 	if (buffer == NULL)
 		return (-1);
-	s->buffer = buffer;
+	s->next = s->buffer = buffer;
 	s->capacity = capacity;
 	return (0);
 }
@@ -321,18 +325,18 @@ make_room(struct pcap_tcp_source *s)
 static enum pcap_tcp_progress
 connection_lost(struct pcap_tcp_source *s, int error)
 {
-	if (!s->decoder.have_header) {
+	if (s->header_end == 0) {
 		if (error != 0)
 			pcapint_fmt_errmsg_for_errno(s->errbuf,
 			    PCAP_ERRBUF_SIZE, error, "%s", s->peer);
 		else
 			snprintf(s->errbuf, PCAP_ERRBUF_SIZE,
 			    "%s closed the connection %s the stream header",
-			    s->peer, s->end > 0 ? "within" : "before");
+			    s->peer, s->left > 0 ? "within" : "before");
 		return (hang_up(s, PCAP_TCP_UNREACHABLE,
 		    error != 0 ? error : ECONNRESET));
 	}
-	if (error == 0 && s->end == s->start) {
+	if (error == 0 && s->left == 0) {
 		snprintf(s->errbuf, PCAP_ERRBUF_SIZE, "end of stream");
 		return (hang_up(s, PCAP_TCP_END, 0));
 	}
@@ -353,10 +357,10 @@ read_stream(struct pcap_tcp_source *s)
 		return (connection_lost(s, ENOMEM));
 	/* read() and not recv(): some programs' sandboxes know only that. */
 	do {
-		n = read(s->fd, s->buffer + s->end, s->capacity - s->end);
+		n = read(s->fd, s->next + s->left, s->capacity - s->left);
 	} while (n == -1 && errno == EINTR);
 	if (n > 0) {
-		s->end += (size_t)n;
+		s->left += (size_t)n;
 		return (PCAP_TCP_PROGRESS);
 	}
 	if (n == 0)
@@ -401,11 +405,13 @@ dlt_name(int dlt)
 	return (name != NULL ? name : "unknown");
 }
 
-static enum pcap_tcp_decoded
-take_header(struct pcap_tcp_source *s)
+enum pcap_tcp_decoded
+pcap_tcp_source_take_header(struct pcap_tcp_source *s)
 {
 	int dlt = linktype_to_dlt(s->decoder.linktype);
 
+	pcap_tcp_source_pop(s);
+	s->header_end = s->decoder.offset;
 	s->deadline = PCAP_TCP_NEVER;
 	if (!s->known) {
 		s->known = 1;
@@ -418,23 +424,4 @@ take_header(struct pcap_tcp_source *s)
 		    "the link type is now %s, it was %s", dlt_name(dlt),
 		    dlt_name(s->dlt)));
 	return (PCAP_TCP_MORE);
-}
-
-enum pcap_tcp_decoded
-pcap_tcp_source_decode(struct pcap_tcp_source *s)
-{
-	enum pcap_tcp_decoded decoded;
-
-	do {
-		decoded = pcap_tcp_decode(&s->decoder, s->buffer + s->start,
-		    s->end - s->start, &s->head);
-		if (decoded != PCAP_TCP_HEADER)
-			break;
-		pcap_tcp_source_pop(s);
-		decoded = take_header(s);
-	} while (decoded != PCAP_TCP_ERROR && s->end > s->start);
-	/* A header alone is no proof that the server works. */
-	if (decoded == PCAP_TCP_RECORD)
-		s->backoff = MIN_BACKOFF;
-	return (decoded);
 }

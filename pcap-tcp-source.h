@@ -34,10 +34,12 @@ struct pcap_tcp_source {
 	enum pcap_tcp_decoded decoded;
 	struct pcap_tcp_record head;
 
-	u_char *buffer;
-	size_t start, end;	/* the bytes that were not decoded yet */
-	size_t capacity;
+	u_char *next;		/* in the buffer: not decoded yet, */
+	size_t left;		/* so many bytes */
 	struct pcap_tcp_decoder decoder;
+	uint64_t header_end;	/* in the stream; 0 before the header */
+	u_char *buffer;
+	size_t capacity;
 
 	/* The stream's, from the first header on. */
 	int known;
@@ -88,8 +90,8 @@ void	pcap_tcp_source_close(struct pcap_tcp_source *s);
  */
 enum pcap_tcp_progress pcap_tcp_source_advance(struct pcap_tcp_source *s);
 
-/* Use pcap_tcp_source_peek(). */
-enum pcap_tcp_decoded pcap_tcp_source_decode(struct pcap_tcp_source *s);
+/* For pcap_tcp_source_peek() only. */
+enum pcap_tcp_decoded pcap_tcp_source_take_header(struct pcap_tcp_source *s);
 
 /*
  * Is there a whole record in the buffer?  PCAP_TCP_RECORD: it is in head,
@@ -99,17 +101,21 @@ enum pcap_tcp_decoded pcap_tcp_source_decode(struct pcap_tcp_source *s);
 static inline enum pcap_tcp_decoded
 pcap_tcp_source_peek(struct pcap_tcp_source *s)
 {
-	if (s->decoded == PCAP_TCP_MORE &&
-	    s->end - s->start >= s->head.size)
-		s->decoded = pcap_tcp_source_decode(s);
+	while (s->decoded == PCAP_TCP_MORE && s->left >= s->head.size) {
+		s->decoded = pcap_tcp_decode(&s->decoder, s->next, s->left,
+		    &s->head);
+		if (s->decoded == PCAP_TCP_HEADER)
+			s->decoded = pcap_tcp_source_take_header(s);
+	}
 	return (s->decoded);
 }
 
-/* Takes the record in head from the stream. */
+/* Takes what is in head from the stream. */
 static inline void
 pcap_tcp_source_pop(struct pcap_tcp_source *s)
 {
-	s->start += s->head.size;
+	s->next += s->head.size;
+	s->left -= s->head.size;
 	s->head.size = 1;
 	s->decoded = PCAP_TCP_MORE;
 }

@@ -42,7 +42,6 @@
  * source does without an event.
  */
 struct pcap_tcp {
-	struct pcap_tcp_device device;
 	struct pcap_tcp_source source;
 	int wake_fd;
 	int timer_fd;
@@ -50,6 +49,7 @@ struct pcap_tcp {
 	int ready;		/* wake_fd says that records wait */
 	int nonblock;
 	u_int received;		/* records, before the filter */
+	struct pcap_tcp_device device;
 };
 
 static void
@@ -221,7 +221,8 @@ pcap_tcp_read(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 				break;
 		}
 	}
-	set_timer(pt);
+	if (steps > 0)
+		set_timer(pt);
 	set_ready(pt, pcap_tcp_source_peek(&pt->source) != PCAP_TCP_MORE);
 	return (n);
 }

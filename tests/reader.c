@@ -343,9 +343,9 @@ main(int argc, char **argv)
 	if (opt.fail)
 		return (0);
 	handle = open_device(argv[optind]);
+	signal(SIGUSR1, on_signal);
 	printf("OPEN dlt=%d ext=%u snaplen=%d\n", pcap_datalink(handle),
 	    (unsigned int)pcap_datalink_ext(handle), pcap_snapshot(handle));
-	signal(SIGUSR1, on_signal);
 	pthread_create(&thread, NULL, break_thread, NULL);
 	run();
 	print_stats();

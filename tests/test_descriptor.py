@@ -157,6 +157,7 @@ def test_break_storm(serve, start):
     """Breaks from outside while packets stream lose none of them."""
     server = serve([pcap(numbered(200000))])
     reader = start(READER, "-e", "1000000", "-u", server.device)
+    reader.wait_for("OPEN")
     while reader.process.poll() is None and "END -2 end of stream" not in \
             reader.lines:
         reader.signal(signal.SIGUSR1)
