@@ -27,21 +27,23 @@ SIOCOUTQ = 0x5411
 LIMIT = 30  # seconds that nothing here may take
 
 
+ASAN = "-fsanitize=address" in (BUILD / "Makefile").read_text()
+
+
 def _environment():
     env = dict(SYSTEM, LD_LIBRARY_PATH=str(BUILD / "lib"))
-    linked = subprocess.run(["ldd", BUILD / "lib" / "libpcap.so.0.8"],
-                            stdout=subprocess.PIPE, text=True).stdout
-    asan = re.search(r"libasan\S* => (\S+)", linked)
-    if asan:
-        # An unmodified program does not load it first by itself; its own
-        # leaks are not ours. The reader, which is ours, looks for leaks.
-        env.update(LD_PRELOAD=asan[1], ASAN_OPTIONS="detect_leaks=0",
+    if ASAN:
+        linked = subprocess.run(["ldd", BUILD / "lib" / "libpcap.so.0.8"],
+                                stdout=subprocess.PIPE, text=True).stdout
+        # An unmodified program does not load it first by itself; and its own
+        # leaks are not ours.
+        env.update(LD_PRELOAD=re.search(r"libasan\S* => (\S+)", linked)[1],
+                   ASAN_OPTIONS="detect_leaks=0",
                    UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
     return env
 
 
 OURS = _environment()
-ASAN = "LD_PRELOAD" in OURS
 
 
 def need(*programs):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import (ASAN, BUILD, HERE, OURS, READER, SAMPLE, SYSTEM, need,
+from conftest import (ASAN, BUILD, HERE, READER, SAMPLE, SYSTEM, need,
                       run, wait_until)
 from pcapfile import header, numbered, pcap, record
 
@@ -291,10 +291,3 @@ def test_valgrind_opening(serve):
         result = run("valgrind", "-q", "--error-exitcode=99",
                      "--leak-check=full", READER, device, timeout=60)
         assert result.returncode == 1, result.stderr
-
-
-def test_the_sanitizers_are_in_a_sanitizer_build():
-    """Else that build would show nothing."""
-    if "fsanitize" not in (BUILD / "config.status").read_text():
-        pytest.skip("no sanitizer build")
-    assert "LD_PRELOAD" in OURS

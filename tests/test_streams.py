@@ -5,8 +5,8 @@ import struct
 
 import pytest
 
-from conftest import (READER, SAMPLE, in_namespace, need, read_device, run,
-                      wait_until)
+from conftest import (ASAN, READER, SAMPLE, in_namespace, need, read_device,
+                      run, wait_until)
 from pcapfile import (KUZNETZOV, NSEC, USEC, header, numbered, packets, pcap,
                       record)
 
@@ -268,12 +268,20 @@ def test_ipv6_zone():
     assert f"{len(packets(SAMPLE))} packets captured" in result.stderr
 
 
-def test_tshark_and_dumpcap(serve, tmp_path):
-    need("tshark", "dumpcap")
-    server = serve([SAMPLE.read_bytes()], [SAMPLE.read_bytes()])
+def test_tshark(serve):
+    need("tshark")
+    if ASAN:
+        pytest.skip("under a preloaded libasan, Debian 12's tshark hangs in "
+                    "any live capture, also with the system's libpcap")
+    server = serve([SAMPLE.read_bytes()])
     result = run("tshark", "-n", "-l", "-i", server.device)
     assert len(result.stdout.splitlines()) == len(packets(SAMPLE)), \
         result.stderr
+
+
+def test_dumpcap(serve, tmp_path):
+    need("dumpcap")
+    server = serve([SAMPLE.read_bytes()])
     out = tmp_path / "out.pcap"
     result = run("dumpcap", "-P", "-q", "-i", server.device, "-w", out)
     assert result.returncode == 0, result.stderr
