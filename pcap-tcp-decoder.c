@@ -2,62 +2,32 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * pcap-tcp-decoder.c - from the bytes of a pcap stream to its records
+ * pcap-tcp-decoder.c - from the bytes of a stream to its records: what the
+ * formats have in common, and pcap
  */
 
 #include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
-#include "pcap-tcp-decoder.h"
+#include "pcap-tcp-decoder-int.h"
 
 #define MAGIC_USEC	0xa1b2c3d4U
 #define MAGIC_NSEC	0xa1b23c4dU
 #define MAGIC_KUZNETZOV	0xa1b2cd34U
-#define MAGIC_PCAPNG	0x0a0d0d0aU
 
 #define FILE_HEADER_SIZE	24U
 #define RECORD_HEADER_SIZE	16U
 #define KUZNETZOV_HEADER_SIZE	24U	/* + index, protocol, packet type */
 
-#define NO_STREAM_YET		SIZE_MAX	/* in place of a header's size */
-
-#define LINKTYPE_ETHERNET	1
-
-/* libpcap 1.10.5 and later have these in <pcap/pcap.h>. */
+/* Before it was in <pcap/pcap.h>, in 1.10.5, libpcap took 26 bits of it. */
 #ifndef LT_RESERVED1
-#undef LT_LINKTYPE
-#undef LT_LINKTYPE_EXT
-#define LT_LINKTYPE(x)		((x) & 0x0000FFFF)
-#define LT_LINKTYPE_EXT(x)	((x) & 0xFFFF0000)
-#define LT_RESERVED1(x)		((x) & 0x03FF0000)
+#define LT_LINKTYPE(x)		((x) & 0x03FFFFFF)
+#define LT_LINKTYPE_EXT(x)	((x) & 0xFC000000)
+#define LT_RESERVED1(x)		0U
 #endif
-
-static uint32_t
-swap32(uint32_t v)
-{
-	return (v >> 24 | (v >> 8 & 0xff00) | (v & 0xff00) << 8 | v << 24);
-}
-
-static uint32_t
-get32(const u_char *p, int swapped)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return (swapped ? swap32(v) : v);
-}
-
-static uint16_t
-get16(const u_char *p, int swapped)
-{
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return ((uint16_t)(swapped ? v >> 8 | v << 8 : v));
-}
 
 enum pcap_tcp_decoded
 pcap_tcp_malformed(struct pcap_tcp_decoder *d, const char *fmt, ...)
@@ -74,11 +44,33 @@ pcap_tcp_malformed(struct pcap_tcp_decoder *d, const char *fmt, ...)
 	return (PCAP_TCP_ERROR);
 }
 
-static enum pcap_tcp_decoded
-more(struct pcap_tcp_record *r, size_t size)
+static const char *
+dlt_name(int dlt)
 {
-	r->size = size;
-	return (PCAP_TCP_MORE);
+	const char *name = pcap_datalink_val_to_name(dlt);
+
+	return (name != NULL ? name : "unknown");
+}
+
+enum pcap_tcp_decoded
+pcap_tcp_set_linktype(struct pcap_tcp_decoder *d, int linktype)
+{
+	int dlt = d->linktypes->linktype_to_dlt(linktype);
+
+	if (d->dlt != -1 && d->dlt != dlt)
+		return (pcap_tcp_malformed(d,
+		    "the link type is now %s, it was %s", dlt_name(dlt),
+		    dlt_name(d->dlt)));
+	d->dlt = dlt;
+	d->max_caplen = d->linktypes->max_snaplen_for_dlt(dlt);
+	d->started = 1;
+	return (PCAP_TCP_SKIP);
+}
+
+uint32_t
+pcap_tcp_adjust_snaplen(const struct pcap_tcp_decoder *d, uint32_t snaplen)
+{
+	return (snaplen == 0 || snaplen > INT_MAX ? d->max_caplen : snaplen);
 }
 
 static int
@@ -96,20 +88,12 @@ is_known_version(uint16_t major, uint16_t minor)
 	    (major == 543 && minor == 0));
 }
 
-/* The first half of a stream's magic, in either byte order? */
-static int
-may_be_magic(uint32_t first)
-{
-	return (first >> 16 == MAGIC_USEC >> 16 || (first & 0xffff) == 0xb2a1);
-}
-
 /*
- * Does a stream header stand where a record is due?  As a record, one would
- * have to be of the year 2055 or 2083 and of one certain microsecond, so
- * this takes no packet for a header.  len >= 8.
+ * As a record, a header would have to be of the year 2055 or 2083 and of one
+ * certain microsecond, so this takes no packet for one.
  */
-static int
-is_stream_header(const u_char *buf)
+int
+pcap_tcp_is_pcap_header(const u_char *buf)
 {
 	int swapped = !is_pcap_magic(get32(buf, 0));
 
@@ -118,13 +102,78 @@ is_stream_header(const u_char *buf)
 }
 
 static enum pcap_tcp_decoded
-wrong_magic(struct pcap_tcp_decoder *d, const u_char *buf)
+too_long(struct pcap_tcp_decoder *d, uint32_t caplen)
 {
-	if (get32(buf, 0) == MAGIC_PCAPNG)
-		return (pcap_tcp_malformed(d, "a pcapng stream, not supported "
-		    "yet: send pcap (dumpcap -P, tshark -F pcap)"));
-	return (pcap_tcp_malformed(d, "not a pcap stream: it begins with "
-	    "%02x %02x %02x %02x", buf[0], buf[1], buf[2], buf[3]));
+	if (caplen > d->snaplen)
+		return (pcap_tcp_malformed(d, "invalid packet capture length "
+		    "%u, bigger than snaplen of %u", caplen, d->snaplen));
+	return (pcap_tcp_malformed(d, "invalid packet capture length %u, "
+	    "bigger than maximum of %u", caplen, d->max_caplen));
+}
+
+/*
+ * May a stream header stand where a record is due?  The first half of a pcap
+ * magic, in either byte order, or a section header's type, in both.
+ */
+static int
+may_be_header(uint32_t first)
+{
+	return (first >> 16 == MAGIC_USEC >> 16 ||
+	    (first & 0xffff) == 0xb2a1 || first == 0x0a0d0d0a);
+}
+
+/*
+ * This runs once a packet: what is rare comes behind a test that is there
+ * anyway, or costs one.
+ */
+static enum pcap_tcp_decoded
+decode_record(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
+    struct pcap_tcp_record *r)
+{
+	uint32_t sec, fraction, caplen, wirelen;
+
+	if (len < d->header_size)
+		return (pcap_tcp_more(r, d->header_size));
+	sec = get32(buf, 0);
+	if (may_be_header(sec)) {
+		if (pcap_tcp_is_pcap_header(buf))
+			return (pcap_tcp_decode_pcap_header(d, buf, len, r));
+		if (pcap_tcp_is_section_header(buf))
+			return (pcap_tcp_decode_section(d, buf, len, r));
+	}
+	fraction = get32(buf + 4, 0);
+	caplen = get32(buf + 8, 0);
+	wirelen = get32(buf + 12, 0);
+	if (d->swapped) {
+		sec = swap32(sec);
+		fraction = swap32(fraction);
+		caplen = swap32(caplen);
+		wirelen = swap32(wirelen);
+	}
+	if (d->lengths != PCAP_TCP_CAPLEN_FIRST &&
+	    (d->lengths == PCAP_TCP_LEN_FIRST || caplen > wirelen)) {
+		uint32_t first = caplen;
+
+		caplen = wirelen;
+		wirelen = first;
+	}
+	if (caplen > d->max_caplen)
+		return (too_long(d, caplen));
+	if (len - d->header_size < caplen)
+		return (pcap_tcp_more(r, d->header_size + (size_t)caplen));
+
+	r->h.ts.tv_sec = sec;
+	if (d->scale == PCAP_TCP_SCALE_NONE)
+		r->h.ts.tv_usec = fraction;
+	else if (d->scale == PCAP_TCP_SCALE_UP)
+		r->h.ts.tv_usec = (suseconds_t)fraction * 1000;
+	else
+		r->h.ts.tv_usec = fraction / 1000;
+	r->h.caplen = caplen < d->snaplen ? caplen : d->snaplen;
+	r->h.len = wirelen;
+	r->data = buf + d->header_size;
+	return (pcap_tcp_take(d, r, d->header_size + (size_t)caplen,
+	    PCAP_TCP_RECORD));
 }
 
 static void
@@ -151,21 +200,16 @@ set_scale(struct pcap_tcp_decoder *d, int nsec)
 		d->scale = nsec ? PCAP_TCP_SCALE_DOWN : PCAP_TCP_SCALE_UP;
 }
 
-static enum pcap_tcp_decoded
-decode_header(struct pcap_tcp_decoder *d, const u_char *buf, size_t len,
-    struct pcap_tcp_record *r)
+enum pcap_tcp_decoded
+pcap_tcp_decode_pcap_header(struct pcap_tcp_decoder *d, u_char *buf,
+    size_t len, struct pcap_tcp_record *r)
 {
 	uint32_t magic, linktype;
 
-	if (len < sizeof(magic))
-		return (more(r, sizeof(magic)));
+	if (len < FILE_HEADER_SIZE)
+		return (pcap_tcp_more(r, FILE_HEADER_SIZE));
 	d->swapped = !is_pcap_magic(get32(buf, 0));
 	magic = get32(buf, d->swapped);
-	if (!is_pcap_magic(magic))
-		return (wrong_magic(d, buf));
-	if (len < FILE_HEADER_SIZE)
-		return (more(r, FILE_HEADER_SIZE));
-
 	d->version_major = get16(buf + 4, d->swapped);
 	d->version_minor = get16(buf + 6, d->swapped);
 	if (!is_known_version(d->version_major, d->version_minor))
@@ -176,98 +220,70 @@ decode_header(struct pcap_tcp_decoder *d, const u_char *buf, size_t len,
 		return (pcap_tcp_malformed(d,
 		    "linktype reserved field not zero (0x%08x)",
 		    LT_RESERVED1(linktype)));
-	d->linktype = (int)LT_LINKTYPE(linktype);
+	if (pcap_tcp_set_linktype(d, (int)LT_LINKTYPE(linktype)) ==
+	    PCAP_TCP_ERROR)
+		return (PCAP_TCP_ERROR);
 	d->linktype_ext = (int)LT_LINKTYPE_EXT(linktype);
-	d->max_caplen = d->max_snaplen(d->linktype);
-	d->snaplen = get32(buf + 16, d->swapped);
-	if (d->snaplen == 0 || d->snaplen > INT_MAX)
-		d->snaplen = d->max_caplen;
+	d->snaplen = pcap_tcp_adjust_snaplen(d, get32(buf + 16, d->swapped));
 
 	d->header_size = RECORD_HEADER_SIZE;
 	if (magic == MAGIC_KUZNETZOV) {
 		d->header_size = KUZNETZOV_HEADER_SIZE;
 		/* A cooked capture has a faked Ethernet header on top. */
-		if (d->linktype == LINKTYPE_ETHERNET)
+		if (d->dlt == DLT_EN10MB)
 			d->snaplen = d->snaplen > INT_MAX - 14 ? INT_MAX :
 			    d->snaplen + 14;
 	}
 	set_lengths(d);
 	set_scale(d, magic == MAGIC_NSEC);
-	r->size = FILE_HEADER_SIZE;
-	d->offset += r->size;
-	return (PCAP_TCP_HEADER);
+	d->decode = decode_record;
+	return (pcap_tcp_take(d, r, FILE_HEADER_SIZE, PCAP_TCP_SKIP));
+}
+
+/* The first bytes of a stream tell what it is. */
+static enum pcap_tcp_decoded
+decode_start(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
+    struct pcap_tcp_record *r)
+{
+	uint32_t magic;
+
+	if (len < sizeof(magic))
+		return (pcap_tcp_more(r, sizeof(magic)));
+	magic = get32(buf, 0);
+	if (is_pcap_magic(magic) || is_pcap_magic(swap32(magic)))
+		return (pcap_tcp_decode_pcap_header(d, buf, len, r));
+	if (magic == 0x0a0d0d0a) {
+		if (len < 12)
+			return (pcap_tcp_more(r, 12));
+		if (pcap_tcp_is_section_header(buf))
+			return (pcap_tcp_decode_section(d, buf, len, r));
+	}
+	return (pcap_tcp_refuse(d, buf, len));
+}
+
+void
+pcap_tcp_decoder_restart(struct pcap_tcp_decoder *d)
+{
+	d->decode = decode_start;
+	d->started = 0;
+	d->ninterfaces = 0;
+	d->offset = 0;
 }
 
 void
 pcap_tcp_decoder_init(struct pcap_tcp_decoder *d, int precision,
-    u_int (*max_snaplen)(int linktype))
+    const struct pcap_tcp_linktypes *linktypes)
 {
 	memset(d, 0, sizeof(*d));
 	d->precision = precision;
-	d->max_snaplen = max_snaplen;
-	d->header_size = NO_STREAM_YET;
+	d->linktypes = linktypes;
+	d->dlt = -1;
+	pcap_tcp_decoder_restart(d);
 }
 
-static enum pcap_tcp_decoded
-too_long(struct pcap_tcp_decoder *d, uint32_t caplen)
+void
+pcap_tcp_decoder_free(struct pcap_tcp_decoder *d)
 {
-	if (caplen > d->snaplen)
-		return (pcap_tcp_malformed(d, "invalid packet capture length "
-		    "%u, bigger than snaplen of %u", caplen, d->snaplen));
-	return (pcap_tcp_malformed(d, "invalid packet capture length %u, "
-	    "bigger than maximum of %u", caplen, d->max_caplen));
-}
-
-/*
- * This runs once a packet: what is rare comes behind a test that is there
- * anyway, or costs one.
- */
-enum pcap_tcp_decoded
-pcap_tcp_decode(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
-    struct pcap_tcp_record *r)
-{
-	uint32_t sec, fraction, caplen, wirelen;
-
-	if (len < d->header_size) {
-		if (d->header_size == NO_STREAM_YET)
-			return (decode_header(d, buf, len, r));
-		return (more(r, d->header_size));
-	}
-	sec = get32(buf, 0);
-	if (may_be_magic(sec) && is_stream_header(buf))
-		return (decode_header(d, buf, len, r));
-	fraction = get32(buf + 4, 0);
-	caplen = get32(buf + 8, 0);
-	wirelen = get32(buf + 12, 0);
-	if (d->swapped) {
-		sec = swap32(sec);
-		fraction = swap32(fraction);
-		caplen = swap32(caplen);
-		wirelen = swap32(wirelen);
-	}
-	if (d->lengths != PCAP_TCP_CAPLEN_FIRST &&
-	    (d->lengths == PCAP_TCP_LEN_FIRST || caplen > wirelen)) {
-		uint32_t first = caplen;
-
-		caplen = wirelen;
-		wirelen = first;
-	}
-	if (caplen > d->max_caplen)
-		return (too_long(d, caplen));
-	if (len - d->header_size < caplen)
-		return (more(r, d->header_size + (size_t)caplen));
-
-	r->h.ts.tv_sec = sec;
-	if (d->scale == PCAP_TCP_SCALE_NONE)
-		r->h.ts.tv_usec = fraction;
-	else if (d->scale == PCAP_TCP_SCALE_UP)
-		r->h.ts.tv_usec = (suseconds_t)fraction * 1000;
-	else
-		r->h.ts.tv_usec = fraction / 1000;
-	r->h.caplen = caplen < d->snaplen ? caplen : d->snaplen;
-	r->h.len = wirelen;
-	r->data = buf + d->header_size;
-	r->size = d->header_size + (size_t)caplen;
-	d->offset += r->size;
-	return (PCAP_TCP_RECORD);
+	free(d->interfaces);
+	d->interfaces = NULL;
 }

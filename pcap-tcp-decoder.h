@@ -2,11 +2,13 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * pcap-tcp-decoder.h - from the bytes of a pcap stream to its records, as
- * they arrive and in place.  The format is that of pcap-savefile(5), as
- * libpcap's own sf-pcap.c reads it.
+ * pcap-tcp-decoder.h - from the bytes of a pcap or pcapng stream to its
+ * records, as they arrive and in place.  The formats are those of
+ * pcap-savefile(5) and draft-ietf-opsawg-pcapng, as libpcap's own sf-pcap.c
+ * and sf-pcapng.c read them.
  *
- * Pure: no I/O, no allocation.  A decoder belongs to one thread at a time.
+ * Pure: no I/O, and no allocation but for the interfaces of a pcapng
+ * section.  A decoder belongs to one thread at a time.
  */
 #ifndef pcap_tcp_decoder_h
 #define pcap_tcp_decoder_h
@@ -19,7 +21,7 @@
 enum pcap_tcp_decoded {
 	PCAP_TCP_ERROR = -1,	/* the decoder's error says why; for good */
 	PCAP_TCP_MORE,		/* size bytes are needed to go on */
-	PCAP_TCP_HEADER,	/* a stream header of size bytes */
+	PCAP_TCP_SKIP,		/* size bytes that hold no packet */
 	PCAP_TCP_RECORD		/* a packet; size bytes with its header */
 };
 
@@ -29,49 +31,76 @@ struct pcap_tcp_record {
 	size_t size;		/* bytes, always more than 0 */
 };
 
+/* What libpcap knows of link types, in bytes and DLT_ values. */
+struct pcap_tcp_linktypes {
+	int (*linktype_to_dlt)(int linktype);
+	u_int (*max_snaplen_for_dlt)(int dlt);
+};
+
+struct pcap_tcp_interface;	/* of a pcapng section */
+
 struct pcap_tcp_decoder {
-	u_int (*max_snaplen)(int linktype);
+	enum pcap_tcp_decoded (*decode)(struct pcap_tcp_decoder *d,
+	    u_char *buf, size_t len, struct pcap_tcp_record *r);
+	const struct pcap_tcp_linktypes *linktypes;
 	int precision;		/* PCAP_TSTAMP_PRECISION_ of the records */
 
-	/* What the last stream header said, in host byte order. */
+	/* What the stream's headers said, in host byte order. */
+	int started;		/* they did, in this stream */
 	int swapped;		/* the stream has the other byte order */
 	uint16_t version_major, version_minor;
-	int linktype;		/* LINKTYPE_, not DLT_ */
+	int dlt;		/* DLT_, -1 before the first stream's */
 	int linktype_ext;	/* FCS bits, as in pcap_datalink_ext(3PCAP) */
 	uint32_t snaplen;	/* from 1 to INT_MAX */
 
 	uint32_t max_caplen;
+
+	/* pcap */
 	size_t header_size;	/* of a record, bytes */
 	enum { PCAP_TCP_SCALE_NONE, PCAP_TCP_SCALE_UP, PCAP_TCP_SCALE_DOWN }
 	    scale;
 	enum { PCAP_TCP_CAPLEN_FIRST, PCAP_TCP_LEN_FIRST,
 	    PCAP_TCP_SMALLER_FIRST } lengths;
 
+	/* pcapng */
+	uint32_t max_block;	/* bytes */
+	uint32_t ninterfaces, interfaces_size;
+	struct pcap_tcp_interface *interfaces;	/* owned */
+	/* What the sender says it dropped, of all its streams. */
+	uint64_t dropped;	/* isb_osdrop */
+	uint64_t if_dropped;	/* isb_ifdrop */
+
 	uint64_t offset;	/* bytes of the stream that were decoded */
 	char error[160];	/* what is wrong, with the offset */
 };
 
 /*
- * Makes the decoder ready for the first byte of a stream.  max_snaplen
- * gives the largest sane captured length of a LINKTYPE_ in bytes.
+ * Makes the decoder ready for its first stream; linktypes is kept, not
+ * copied.
  */
 void	pcap_tcp_decoder_init(struct pcap_tcp_decoder *d, int precision,
-    u_int (*max_snaplen)(int linktype));
+    const struct pcap_tcp_linktypes *linktypes);
+
+/*
+ * Makes it ready for another stream, which has to have the link type of the
+ * first one.  Nothing else is kept but the counts of dropped packets.
+ */
+void	pcap_tcp_decoder_restart(struct pcap_tcp_decoder *d);
+
+/* Releases what the decoder holds. */
+void	pcap_tcp_decoder_free(struct pcap_tcp_decoder *d);
 
 /*
  * Decodes what begins at buf, of which len bytes are here, into *r.  After
- * PCAP_TCP_HEADER and PCAP_TCP_RECORD the next call wants the bytes r->size
+ * PCAP_TCP_SKIP and PCAP_TCP_RECORD the next call wants the bytes r->size
  * further on; after PCAP_TCP_MORE the same ones and at least r->size of them.
  * A stream header in the place of a record starts the parsing afresh.
  */
-enum pcap_tcp_decoded pcap_tcp_decode(struct pcap_tcp_decoder *d, u_char *buf,
-    size_t len, struct pcap_tcp_record *r);
-
-/*
- * Fills in the error, with the offset, as if the decoder had found it.
- * Returns PCAP_TCP_ERROR.
- */
-enum pcap_tcp_decoded pcap_tcp_malformed(struct pcap_tcp_decoder *d,
-    const char *fmt, ...) PCAP_PRINTFLIKE(2, 3);
+static inline enum pcap_tcp_decoded
+pcap_tcp_decode(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
+    struct pcap_tcp_record *r)
+{
+	return (d->decode(d, buf, len, r));
+}
 
 #endif

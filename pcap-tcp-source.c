@@ -11,10 +11,12 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,11 +39,9 @@
 /* rpcap's text; dumpcap takes any other one for a bug of its own. */
 #define TERMINATED	"The other host terminated the connection."
 
-static u_int
-max_snaplen(int linktype)
-{
-	return (max_snaplen_for_dlt(linktype_to_dlt(linktype)));
-}
+static const struct pcap_tcp_linktypes linktypes = {
+	linktype_to_dlt, max_snaplen_for_dlt
+};
 
 static void
 name_peer(struct pcap_tcp_source *s, const struct pcap_tcp_address *address)
@@ -63,12 +63,35 @@ end_of_attempt(const struct pcap_tcp_source *s, int64_t start)
 static void
 forget_stream(struct pcap_tcp_source *s)
 {
-	pcap_tcp_decoder_init(&s->decoder, s->decoder.precision, max_snaplen);
-	s->header_end = 0;
+	pcap_tcp_decoder_restart(&s->decoder);
 	s->next = s->buffer;
 	s->left = 0;
 	s->decoded = PCAP_TCP_MORE;
 	s->head.size = 1;
+}
+
+/*
+ * Looks the name up until attempt_end; once only, unless the user wants to
+ * wait for what is not there yet.
+ */
+static int
+resolve(struct pcap_tcp_source *s, const struct pcap_tcp_address *address,
+    int persistent, int wake_fd)
+{
+	struct pollfd pfd = { .fd = wake_fd, .events = POLLIN };
+	int error, saved_errno;
+
+	for (;;) {
+		error = pcap_tcp_resolve(address->host, address->port,
+		    s->attempt_end, wake_fd, &s->addresses);
+		saved_errno = errno;
+		if (error == 0 || !persistent ||
+		    s->attempt_end - pcap_tcp_now() < MIN_BACKOFF ||
+		    poll(&pfd, 1, MIN_BACKOFF) > 0)
+			break;
+	}
+	errno = saved_errno;
+	return (error);
 }
 
 int
@@ -87,7 +110,7 @@ pcap_tcp_source_open(struct pcap_tcp_source *s,
 	s->keepalive = device->keepalive;
 	s->coming_back = device->reconnect != PCAP_TCP_RECONNECT_NO;
 	s->backoff = MIN_BACKOFF;
-	s->decoder.precision = precision;
+	pcap_tcp_decoder_init(&s->decoder, precision, &linktypes);
 	name_peer(s, address);
 	s->buffer = malloc(BUFFER_SIZE);
 	if (s->buffer == NULL) {
@@ -100,16 +123,16 @@ pcap_tcp_source_open(struct pcap_tcp_source *s,
 
 	s->deadline = pcap_tcp_now();
 	s->attempt_end = end_of_attempt(s, s->deadline);
-	error = pcap_tcp_resolve(address->host, address->port, s->attempt_end,
-	    wake_fd, &s->addresses);
+	error = resolve(s, address,
+	    device->reconnect == PCAP_TCP_RECONNECT_YES, wake_fd);
 	if (error == 0)
 		return (0);
 	if (error == EAI_SYSTEM) {
 		error = errno;
 		pcapint_fmt_errmsg_for_errno(errbuf, PCAP_ERRBUF_SIZE, error,
-		    "cannot resolve %s", address->host);
+		    "cannot resolve %.100s", address->host);
 	} else {
-		snprintf(errbuf, PCAP_ERRBUF_SIZE, "cannot resolve %s: %s",
+		snprintf(errbuf, PCAP_ERRBUF_SIZE, "cannot resolve %.100s: %s",
 		    address->host, gai_strerror(error));
 		error = EHOSTUNREACH;
 	}
@@ -130,6 +153,7 @@ pcap_tcp_source_close(struct pcap_tcp_source *s)
 	if (s->addresses != NULL)
 		freeaddrinfo(s->addresses);
 	s->addresses = NULL;
+	pcap_tcp_decoder_free(&s->decoder);
 	free(s->buffer);
 	s->buffer = NULL;
 }
@@ -140,6 +164,8 @@ disconnect(struct pcap_tcp_source *s)
 	if (s->fd == -1)
 		return;
 	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
+	/* Another process may have it from a fork(). */
+	shutdown(s->fd, SHUT_RDWR);
 	close(s->fd);
 	s->fd = -1;
 }
@@ -169,8 +195,9 @@ hang_up(struct pcap_tcp_source *s, enum pcap_tcp_progress why, int error)
 {
 	disconnect(s);
 	/* A header alone is no proof that the server works. */
-	if (s->decoder.offset > s->header_end)
+	if (s->received != s->received_before)
 		s->backoff = MIN_BACKOFF;
+	s->received_before = s->received;
 	forget_stream(s);
 	schedule_attempt(s);
 	errno = error;
@@ -306,7 +333,8 @@ make_room(struct pcap_tcp_source *s)
 	size_t capacity = s->capacity;
 	u_char *buffer;
 
-	memmove(s->buffer, s->next, s->left);
+	if (s->next != s->buffer)
+		memmove(s->buffer, s->next, s->left);
 	s->next = s->buffer;
 	if (s->left == s->capacity)
 		capacity *= 2;
@@ -325,7 +353,7 @@ make_room(struct pcap_tcp_source *s)
 static enum pcap_tcp_progress
 connection_lost(struct pcap_tcp_source *s, int error)
 {
-	if (s->header_end == 0) {
+	if (!s->decoder.started) {
 		if (error != 0)
 			pcapint_fmt_errmsg_for_errno(s->errbuf,
 			    PCAP_ERRBUF_SIZE, error, "%s", s->peer);
@@ -353,6 +381,8 @@ read_stream(struct pcap_tcp_source *s)
 {
 	ssize_t n;
 
+	if (s->decoder.started)
+		s->deadline = PCAP_TCP_NEVER;
 	if (make_room(s) == -1)
 		return (connection_lost(s, ENOMEM));
 	/* read() and not recv(): some programs' sandboxes know only that. */
@@ -365,7 +395,7 @@ read_stream(struct pcap_tcp_source *s)
 	}
 	if (n == 0)
 		return (connection_lost(s, s->was_reset ? ECONNRESET : 0));
-	if (errno != EAGAIN && errno != EWOULDBLOCK)
+	if (errno != EAGAIN)
 		return (connection_lost(s, errno));
 	if (s->deadline != PCAP_TCP_NEVER && pcap_tcp_now() >= s->deadline) {
 		snprintf(s->errbuf, PCAP_ERRBUF_SIZE,
@@ -395,33 +425,4 @@ pcap_tcp_source_advance(struct pcap_tcp_source *s)
 	default:
 		return (read_stream(s));
 	}
-}
-
-static const char *
-dlt_name(int dlt)
-{
-	const char *name = pcap_datalink_val_to_name(dlt);
-
-	return (name != NULL ? name : "unknown");
-}
-
-enum pcap_tcp_decoded
-pcap_tcp_source_take_header(struct pcap_tcp_source *s)
-{
-	int dlt = linktype_to_dlt(s->decoder.linktype);
-
-	pcap_tcp_source_pop(s);
-	s->header_end = s->decoder.offset;
-	s->deadline = PCAP_TCP_NEVER;
-	if (!s->known) {
-		s->known = 1;
-		s->dlt = dlt;
-		s->linktype_ext = s->decoder.linktype_ext;
-		s->snapshot = (int)s->decoder.snaplen;
-	}
-	if (dlt != s->dlt)
-		return (pcap_tcp_malformed(&s->decoder,
-		    "the link type is now %s, it was %s", dlt_name(dlt),
-		    dlt_name(s->dlt)));
-	return (PCAP_TCP_MORE);
 }

@@ -37,15 +37,10 @@ struct pcap_tcp_source {
 	u_char *next;		/* in the buffer: not decoded yet, */
 	size_t left;		/* so many bytes */
 	struct pcap_tcp_decoder decoder;
-	uint64_t header_end;	/* in the stream; 0 before the header */
 	u_char *buffer;
 	size_t capacity;
-
-	/* The stream's, from the first header on. */
-	int known;
-	int dlt;		/* DLT_ */
-	int linktype_ext;	/* as in pcap_datalink_ext(3PCAP) */
-	int snapshot;
+	uint64_t received;	/* records, of all connections */
+	uint64_t received_before;	/* the last attempt to connect */
 
 	enum {
 		PCAP_TCP_DOWN,		/* next attempt at the deadline */
@@ -90,8 +85,15 @@ void	pcap_tcp_source_close(struct pcap_tcp_source *s);
  */
 enum pcap_tcp_progress pcap_tcp_source_advance(struct pcap_tcp_source *s);
 
-/* For pcap_tcp_source_peek() only. */
-enum pcap_tcp_decoded pcap_tcp_source_take_header(struct pcap_tcp_source *s);
+/* Takes what is in head from the stream. */
+static inline void
+pcap_tcp_source_pop(struct pcap_tcp_source *s)
+{
+	s->next += s->head.size;
+	s->left -= s->head.size;
+	s->head.size = 1;
+	s->decoded = PCAP_TCP_MORE;
+}
 
 /*
  * Is there a whole record in the buffer?  PCAP_TCP_RECORD: it is in head,
@@ -104,20 +106,10 @@ pcap_tcp_source_peek(struct pcap_tcp_source *s)
 	while (s->decoded == PCAP_TCP_MORE && s->left >= s->head.size) {
 		s->decoded = pcap_tcp_decode(&s->decoder, s->next, s->left,
 		    &s->head);
-		if (s->decoded == PCAP_TCP_HEADER)
-			s->decoded = pcap_tcp_source_take_header(s);
+		if (s->decoded == PCAP_TCP_SKIP)
+			pcap_tcp_source_pop(s);
 	}
 	return (s->decoded);
-}
-
-/* Takes what is in head from the stream. */
-static inline void
-pcap_tcp_source_pop(struct pcap_tcp_source *s)
-{
-	s->next += s->head.size;
-	s->left -= s->head.size;
-	s->head.size = 1;
-	s->decoded = PCAP_TCP_MORE;
 }
 
 #endif

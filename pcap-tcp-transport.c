@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,64 +55,36 @@ pcap_tcp_poll_timeout(int64_t then)
  * to be done with a look-up frees it.
  */
 struct lookup {
-	pthread_mutex_t lock;
-	int done, abandoned;	/* under the lock */
-	int done_pipe[2];	/* readable when done */
+	int references;
+	int done_fd;		/* an eventfd, readable when done */
 	int error, errnum;	/* getaddrinfo()'s, and errno */
 	struct addrinfo *list;
 	struct addrinfo hints;
-	char *host;
 	char port[sizeof("65535")];
+	char host[];
 };
 
 static void
-lookup_free(struct lookup *l)
+lookup_release(struct lookup *l)
 {
+	if (__atomic_sub_fetch(&l->references, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
 	if (l->list != NULL)
 		freeaddrinfo(l->list);
-	close(l->done_pipe[0]);
-	close(l->done_pipe[1]);
-	pthread_mutex_destroy(&l->lock);
-	free(l->host);
+	close(l->done_fd);
 	free(l);
-}
-
-static struct lookup *
-lookup_new(const char *host, const char *port, const struct addrinfo *hints)
-{
-	struct lookup *l = calloc(1, sizeof(*l));
-
-	if (l == NULL)
-		return (NULL);
-	l->host = strdup(host);
-	if (l->host == NULL || pipe(l->done_pipe) == -1) {
-		free(l->host);
-		free(l);
-		return (NULL);
-	}
-	snprintf(l->port, sizeof(l->port), "%s", port);
-	l->hints = *hints;
-	pthread_mutex_init(&l->lock, NULL);
-	return (l);
 }
 
 static void *
 lookup_thread(void *arg)
 {
 	struct lookup *l = arg;
-	int abandoned;
+	const uint64_t one = 1;
 
 	l->error = getaddrinfo(l->host, l->port, &l->hints, &l->list);
 	l->errnum = errno;
-	pthread_mutex_lock(&l->lock);
-	l->done = 1;
-	abandoned = l->abandoned;
-	if (!abandoned)
-		while (write(l->done_pipe[1], "", 1) == -1 && errno == EINTR)
-			;
-	pthread_mutex_unlock(&l->lock);
-	if (abandoned)
-		lookup_free(l);
+	(void)!write(l->done_fd, &one, sizeof(one));
+	lookup_release(l);
 	return (NULL);
 }
 
@@ -134,34 +107,56 @@ lookup_start(struct lookup *l)
 	return (error);
 }
 
-/* Waits for the look-up and takes its result; frees it or leaves it. */
+/* Returns NULL with errno set. */
+static struct lookup *
+lookup_new(const char *host, const char *port, const struct addrinfo *hints)
+{
+	size_t size = strlen(host) + 1;
+	struct lookup *l = calloc(1, sizeof(*l) + size);
+	int error;
+
+	if (l == NULL)
+		return (NULL);
+	memcpy(l->host, host, size);
+	memcpy(l->port, port, sizeof(l->port));
+	l->hints = *hints;
+	l->references = 2;
+	l->done_fd = eventfd(0, EFD_CLOEXEC);
+	error = l->done_fd == -1 ? errno : lookup_start(l);
+	if (error == 0)
+		return (l);
+	if (l->done_fd != -1)
+		close(l->done_fd);
+	free(l);
+	errno = error;
+	return (NULL);
+}
+
+/* Waits for the look-up and takes its result, or leaves it to itself. */
 static int
 lookup_finish(struct lookup *l, int64_t deadline, int wake_fd,
     struct addrinfo **list)
 {
 	struct pollfd fds[2];
-	int error, errnum, n;
+	int error = EAI_SYSTEM, errnum, n;
 
-	fds[0].fd = l->done_pipe[0];
+	fds[0].fd = l->done_fd;
 	fds[1].fd = wake_fd;
 	fds[0].events = fds[1].events = POLLIN;
 	do {
 		n = poll(fds, 2, pcap_tcp_poll_timeout(deadline));
 	} while (n == -1 && errno == EINTR);
-
-	pthread_mutex_lock(&l->lock);
-	if (!l->done) {
-		l->abandoned = 1;
-		pthread_mutex_unlock(&l->lock);
-		errno = n == 0 ? ETIMEDOUT : EINTR;
-		return (EAI_SYSTEM);
+	if (n == 0)
+		errnum = ETIMEDOUT;
+	else if (fds[0].revents == 0)
+		errnum = EINTR;
+	else {
+		error = l->error;
+		errnum = l->errnum;
+		*list = l->list;
+		l->list = NULL;
 	}
-	pthread_mutex_unlock(&l->lock);
-	error = l->error;
-	errnum = l->errnum;
-	*list = l->list;
-	l->list = NULL;
-	lookup_free(l);
+	lookup_release(l);
 	errno = errnum;
 	return (error);
 }
@@ -187,13 +182,7 @@ pcap_tcp_resolve(const char *host, unsigned short port, int64_t deadline,
 	hints.ai_flags = AI_NUMERICSERV;
 	l = lookup_new(host, service, &hints);
 	if (l == NULL)
-		return (EAI_MEMORY);
-	error = lookup_start(l);
-	if (error != 0) {
-		lookup_free(l);
-		errno = error;
 		return (EAI_SYSTEM);
-	}
 	return (lookup_finish(l, deadline, wake_fd, list));
 }
 

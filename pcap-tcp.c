@@ -48,7 +48,7 @@ struct pcap_tcp {
 	int64_t timer;		/* when timer_fd becomes readable */
 	int ready;		/* wake_fd says that records wait */
 	int nonblock;
-	u_int received;		/* records, before the filter */
+	int must_align;		/* the data of records */
 	struct pcap_tcp_device device;
 };
 
@@ -94,13 +94,10 @@ pcap_tcp_breakloop(pcap_t *p)
 }
 
 static void
-set_timer(struct pcap_tcp *pt)
+arm_timer(struct pcap_tcp *pt, int64_t ms)
 {
 	struct itimerspec when;
-	int64_t ms = pt->source.deadline;
 
-	if (ms == pt->timer)
-		return;
 	memset(&when, 0, sizeof(when));
 	if (ms != PCAP_TCP_NEVER) {
 		when.it_value.tv_sec = (time_t)(ms / 1000);
@@ -111,24 +108,81 @@ set_timer(struct pcap_tcp *pt)
 		pt->timer = ms;
 }
 
+static void
+set_timer(struct pcap_tcp *pt)
+{
+	if (pt->source.deadline != pt->timer)
+		arm_timer(pt, pt->source.deadline);
+}
+
 /*
  * Waits until the source can go on, the loop is broken, or the time has
- * come.  wake_fd is cleared before break_loop is tested, so that no break
- * gets lost between the two.
+ * come; not at all if the handle is non-blocking.
  */
 static void
 wait_for_source(pcap_t *p, int64_t until)
 {
 	struct pcap_tcp *pt = p->priv;
-	struct pollfd pfd;
+	struct pollfd fds[2];
 
 	set_timer(pt);
-	clear_wake(pt);
-	if (p->break_loop || pt->nonblock)
+	set_ready(pt, 0);
+	/* That may have cleared the wake of a break. */
+	if (p->break_loop)
 		return;
-	pfd.fd = p->fd;
-	pfd.events = POLLIN;
-	(void)poll(&pfd, 1, pcap_tcp_poll_timeout(until));
+	fds[0].fd = p->fd;
+	fds[1].fd = pt->wake_fd;
+	fds[0].events = fds[1].events = POLLIN;
+	if (poll(fds, 2, pt->nonblock ? 0 : pcap_tcp_poll_timeout(until)) > 0 &&
+	    fds[1].revents != 0)
+		clear_wake(pt);
+}
+
+/*
+ * Makes the descriptor say what the next read will find: a record or an
+ * error in the buffer, or a break.
+ */
+static void
+settle(pcap_t *p)
+{
+	struct pcap_tcp *pt = p->priv;
+
+	set_timer(pt);
+	set_ready(pt, pcap_tcp_source_peek(&pt->source) != PCAP_TCP_MORE);
+	if (p->break_loop)
+		wake(pt);
+}
+
+/*
+ * libpcap looks at these link types' pseudo-headers through structs, which
+ * want their data aligned.
+ */
+static int
+has_pseudo_header(int dlt)
+{
+	switch (dlt) {
+
+	case DLT_LINUX_SLL:
+	case DLT_LINUX_SLL2:
+	case DLT_NFLOG:
+	case DLT_PFLOG:
+	case DLT_USB_LINUX:
+	case DLT_USB_LINUX_MMAPPED:
+		return (1);
+
+	default:
+		return (0);
+	}
+}
+
+/* The record's own header, done with, gives the room to move the data. */
+static void
+align(struct pcap_tcp_record *r)
+{
+	size_t excess = (uintptr_t)r->data % sizeof(uint64_t);
+
+	memmove(r->data - excess, r->data, r->h.caplen);
+	r->data -= excess;
 }
 
 /*
@@ -146,7 +200,9 @@ deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 
 	while (n < cnt && !p->break_loop &&
 	    pcap_tcp_source_peek(s) == PCAP_TCP_RECORD) {
-		pt->received++;
+		s->received++;
+		if (pt->must_align)
+			align(r);
 		pcapint_post_process(p->linktype, s->decoder.swapped, &r->h,
 		    r->data);
 		/* As in a kernel, the filter sees more than the snapshot. */
@@ -211,8 +267,10 @@ pcap_tcp_read(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 			if (pt->nonblock && !p->break_loop)
 				break;
 		} else if (progress == PCAP_TCP_PROGRESS) {
-			if (pt->nonblock && steps == NONBLOCK_STEPS) {
-				set_ready(pt, 1);
+			if (pt->nonblock && steps >= NONBLOCK_STEPS) {
+				/* There is more: that takes another edge. */
+				wake(pt);
+				pt->ready = 1;
 				return (0);
 			}
 		} else {
@@ -221,20 +279,19 @@ pcap_tcp_read(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 				break;
 		}
 	}
-	if (steps > 0)
-		set_timer(pt);
-	set_ready(pt, pcap_tcp_source_peek(&pt->source) != PCAP_TCP_MORE);
+	settle(p);
 	return (n);
 }
 
 static int
 pcap_tcp_stats(pcap_t *p, struct pcap_stat *ps)
 {
-	struct pcap_tcp *pt = p->priv;
+	const struct pcap_tcp *pt = p->priv;
+	const struct pcap_tcp_source *s = &pt->source;
 
-	ps->ps_recv = pt->received;
-	ps->ps_drop = 0;
-	ps->ps_ifdrop = 0;
+	ps->ps_recv = (u_int)s->received;
+	ps->ps_drop = (u_int)s->decoder.dropped;
+	ps->ps_ifdrop = (u_int)s->decoder.if_dropped;
 	return (0);
 }
 
@@ -329,8 +386,10 @@ await_stream(pcap_t *p)
 
 	for (;;) {
 		(void)pcap_tcp_source_peek(s);
-		if (s->known)
+		if (s->decoder.started) {
+			s->deadline = PCAP_TCP_NEVER;
 			return (0);
+		}
 		if (p->break_loop) {
 			snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
 			    "interrupted while waiting for %s", s->peer);
@@ -349,16 +408,19 @@ await_stream(pcap_t *p)
 	}
 }
 
-/* A program's own snapshot length counts, else the stream's. */
+/*
+ * A program's own snapshot length counts, else the stream's.  Programs make
+ * buffers of that size, so that a stream's claim is not taken as it is.
+ */
 static void
-set_snapshot(pcap_t *p, int of_stream)
+set_snapshot(pcap_t *p, uint32_t of_stream)
 {
-	int max = (int)max_snaplen_for_dlt(p->linktype);
+	u_int max = max_snaplen_for_dlt(p->linktype);
 
 	if (p->snapshot <= 0)
-		p->snapshot = of_stream;
-	else if (p->snapshot > max)
-		p->snapshot = max;
+		p->snapshot = (int)of_stream;
+	if ((u_int)p->snapshot > max)
+		p->snapshot = (int)max;
 }
 
 static int
@@ -383,12 +445,13 @@ pcap_tcp_activate(pcap_t *p)
 		return (PCAP_ERROR);
 	}
 
-	p->linktype = s->dlt;
-	p->linktype_ext = s->linktype_ext;
+	p->linktype = s->decoder.dlt;
+	pt->must_align = has_pseudo_header(p->linktype);
+	p->linktype_ext = s->decoder.linktype_ext;
 	p->swapped = s->decoder.swapped;
 	p->version_major = s->decoder.version_major;
 	p->version_minor = s->decoder.version_minor;
-	set_snapshot(p, s->snapshot);
+	set_snapshot(p, s->decoder.snaplen);
 	p->bufsize = (u_int)s->capacity;
 	p->selectable_fd = p->fd;
 	p->read_op = pcap_tcp_read;
@@ -400,8 +463,9 @@ pcap_tcp_activate(pcap_t *p)
 	p->setnonblock_op = pcap_tcp_setnonblock;
 	p->stats_op = pcap_tcp_stats;
 	p->cleanup_op = pcap_tcp_cleanup;
-	set_timer(pt);
-	set_ready(pt, pcap_tcp_source_peek(s) != PCAP_TCP_MORE);
+	/* Filters are for packets of another host, as with a file. */
+	p->bpf_codegen_flags |= BPF_OFFLINE_AF_HANDLING;
+	settle(p);
 	return (0);
 }
 

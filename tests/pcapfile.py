@@ -1,4 +1,4 @@
-"""Pcap files of every kind, from a list of packets."""
+"""Pcap and pcapng files of every kind, from a list of packets."""
 
 import struct
 
@@ -52,3 +52,65 @@ def numbered(count, size=60):
                       (b"\2\0\0\0\0\2\2\0\0\0\0\1\x08\0" + ip + udp).ljust(
                           size, b"\0")))
     return found
+
+
+# pcapng
+
+
+def block(kind, body, order="<", length=None, trailer=None):
+    body += b"\0" * (-len(body) % 4)
+    length = len(body) + 12 if length is None else length
+    trailer = length if trailer is None else trailer
+    return struct.pack(order + "II", kind, length) + body + \
+        struct.pack(order + "I", trailer)
+
+
+def option(code, value, order="<"):
+    return struct.pack(order + "HH", code, len(value)) + value + \
+        b"\0" * (-len(value) % 4)
+
+
+def options(*pairs, order="<"):
+    return b"".join(option(code, value, order) for code, value in pairs) + \
+        (option(0, b"", order) if pairs else b"")
+
+
+def shb(order="<", version=(1, 0), extra=b"", **kw):
+    return block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, *version,
+                                         -1) + extra, order, **kw)
+
+
+def idb(linktype=1, snaplen=262144, *pairs, order="<"):
+    return block(1, struct.pack(order + "HHI", linktype, 0, snaplen) +
+                 options(*pairs, order=order), order)
+
+
+def epb(interface, time, data, length=None, order="<", caplen=None, extra=b"",
+        kind=6):
+    fields = struct.pack(order + ("I" if kind == 6 else "HH"),
+                         *([interface] if kind == 6 else [interface, 7]))
+    return block(kind, fields + struct.pack(
+        order + "IIII", time >> 32 & 0xFFFFFFFF, time & 0xFFFFFFFF,
+        len(data) if caplen is None else caplen,
+        len(data) if length is None else length) + data +
+        b"\0" * (-len(data) % 4) + extra, order)
+
+
+def pb(*args, **kw):
+    return epb(*args, kind=2, **kw)
+
+
+def spb(data, length=None, order="<"):
+    return block(3, struct.pack(order + "I", len(data) if length is None
+                                else length) + data, order)
+
+
+def isb(interface, *pairs, order="<"):
+    return block(5, struct.pack(order + "III", interface, 0, 0) +
+                 options(*pairs, order=order), order)
+
+
+def pcapng(found, order="<", **kw):
+    return shb(order) + idb(order=order, **kw) + b"".join(
+        epb(0, sec * 1000000 + usec, data, order=order)
+        for sec, usec, data in found)

@@ -12,6 +12,10 @@
  *	LEAK descriptors= bytes=	(-o: what the opens left; -o -N:
  *						the failed ones)
  *
+ * -B N: opens the device N times and reads each stream to its end or fault,
+ * whatever that is; with -r the arguments are files instead. Each begins with
+ * a line STREAM; END 0 is a clean end, END -1 a fault, OPEN -1 a refusal.
+ *
  * A byte on standard input is a pcap_breakloop() from another thread,
  * SIGUSR1 one from a signal handler.
  */
@@ -45,6 +49,9 @@ static struct {
 	long break_from;	/* break at each packet from this one on */
 	int until_end;		/* stop after the END of the stream itself */
 	int again;		/* activate again after a failure */
+	int wait;		/* for a byte on standard input, then read */
+	int fork;		/* a child has the handle too */
+	int batch, files;
 	int opens;		/* open and close so many times first, */
 	int fail;		/* and it has to fail */
 } opt = { .mode = "loop", .per_call = -1, .count = -1, .ends = 1, .idle = -1 };
@@ -296,14 +303,45 @@ open_and_close(const char *device)
 	    (ssize_t)(mallinfo2().uordblks - bytes));
 }
 
+/* One stream of a batch; what failed says the status, not the text. */
+static void
+read_stream(const char *name)
+{
+	char errbuf[PCAP_ERRBUF_SIZE];
+	int status;
+
+	printf("STREAM\n");
+	if (!opt.files)
+		handle = open_device(name);
+	else
+		handle = pcap_open_offline_with_tstamp_precision(name,
+		    opt.nano ? PCAP_TSTAMP_PRECISION_NANO :
+		    PCAP_TSTAMP_PRECISION_MICRO, errbuf);
+	if (handle == NULL) {
+		printf("OPEN -1\n");
+		return;
+	}
+	printf("OPEN dlt=%d ext=%u\n", pcap_datalink(handle),
+	    (unsigned int)pcap_datalink_ext(handle));
+	if (opt.files && opt.filter != NULL)
+		set_filter(handle, opt.filter);
+	packets = 0;
+	status = pcap_loop(handle, -1, on_packet, NULL);
+	printf("END %d\n", status == PCAP_ERROR_BREAK ? 0 : status);
+	pcap_close(handle);
+}
+
 static void
 parse(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "F:ab:c:e:f:i:k:m:no:ps:t:ux")) != -1) {
+	while ((c = getopt(argc, argv,
+	    "B:F:Kab:c:e:f:i:k:m:no:prs:t:uwx")) != -1) {
 		switch (c) {
+		case 'B': opt.batch = atoi(optarg); opt.fail = 1; break;
 		case 'F': opt.filter2 = optarg; break;
+		case 'K': opt.fork = 1; break;
 		case 'a': opt.again = 1; break;
 		case 'b': opt.break_from = atol(optarg); break;
 		case 'c': opt.count = atol(optarg); break;
@@ -315,9 +353,11 @@ parse(int argc, char **argv)
 		case 'n': opt.nano = 1; break;
 		case 'o': opt.opens = atoi(optarg); break;
 		case 'p': opt.print = 1; break;
+		case 'r': opt.files = 1; break;
 		case 's': opt.snaplen = atoi(optarg); break;
 		case 't': opt.timeout = atoi(optarg); break;
 		case 'u': opt.until_end = 1; break;
+		case 'w': opt.wait = 1; break;
 		case 'x': opt.nonblock = 1; break;
 		default: exit(2);
 		}
@@ -329,9 +369,20 @@ int
 main(int argc, char **argv)
 {
 	pthread_t thread;
+	pid_t parent;
 
-	setlinebuf(stdout);
 	parse(argc, argv);
+	if (opt.files) {
+		for (; optind < argc; optind++)
+			read_stream(argv[optind]);
+		return (0);
+	}
+	for (; opt.batch > 0; opt.batch--) {
+		read_stream(argv[optind]);
+		if (opt.batch == 1)
+			return (0);
+	}
+	setlinebuf(stdout);
 	if (optind + 1 != argc)
 		die("usage", "reader [options] DEVICE");
 	if (opt.opens < 0) {
@@ -346,6 +397,14 @@ main(int argc, char **argv)
 	signal(SIGUSR1, on_signal);
 	printf("OPEN dlt=%d ext=%u snaplen=%d\n", pcap_datalink(handle),
 	    (unsigned int)pcap_datalink_ext(handle), pcap_snapshot(handle));
+	if (opt.wait && getchar() == EOF)
+		return (1);
+	parent = getpid();
+	if (opt.fork && fork() == 0) {
+		while (getppid() == parent)
+			usleep(10000);
+		_exit(0);
+	}
 	pthread_create(&thread, NULL, break_thread, NULL);
 	run();
 	print_stats();

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import READER, run, stats, wait_until
+from conftest import READER, in_namespace, run, stats, wait_until
 from pcapfile import header, numbered, pcap, record
 
 THOUSAND = pcap(numbered(1000))
@@ -42,6 +42,32 @@ def test_edge_triggered_with_nothing_but_filtered_packets(serve):
                  server.device)
     found = stats(result.stdout.splitlines())
     assert (found["recv"], found["packets"]) == (60002, 2)
+
+
+def test_an_edge_for_each_read_that_left_something_in_the_socket(tmp_path):
+    """The sender has finished before the first read: no more edges from it."""
+    path = tmp_path / "stream"
+    path.write_bytes(pcap(numbered(12000, 1400)) + pcap(numbered(1))[24:])
+    result = in_namespace(
+        "echo 4096 67108864 134217728 > /proc/sys/net/ipv4/tcp_rmem",
+        "echo 4096 67108864 134217728 > /proc/sys/net/ipv4/tcp_wmem",
+        f"nc -l 5000 < {path} & sender=$!",
+        "until ss -Hltn | grep -q :5000; do :; done",
+        "sent() { ss -Htn 'dport = :5000' | "
+        "awk '$2 > 16000000 { found = 1 } END { exit !found }'; }",
+        "{ until sent; do :; done; echo; } | "
+        f"{READER} -w -m edge -i 1000 -f 'len < 1000' tcp:127.0.0.1:5000",
+        "kill $sender")
+    assert result.returncode == 0, result.stderr
+    assert "STATS recv=12001 drop=0 packets=1 " in result.stdout
+
+
+def test_a_break_from_the_last_callback_wakes_an_event_loop(serve):
+    server = serve([pcap(numbered(3)), "hold"])
+    result = run(READER, "-m", "poll", "-k", "2", "-b", "3", "-i", "2000",
+                 server.device)
+    assert "END -2" in result.stdout
+    assert "IDLE" not in result.stdout
 
 
 @pytest.mark.parametrize("mode", EVENTS)

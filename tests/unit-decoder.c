@@ -29,11 +29,21 @@ static int big;
 static struct pcap_tcp_decoder decoder;
 static struct pcap_tcp_record record;
 
-static u_int
-max_snaplen(int linktype)
+static int
+linktype_to_dlt(int linktype)
 {
-	return (linktype == 231 ? 1024 * 1024 : MAX_CAPLEN);
+	return (linktype == 101 ? DLT_RAW : linktype);
 }
+
+static u_int
+max_snaplen_for_dlt(int dlt)
+{
+	return (dlt == DLT_DBUS ? 128 * 1024 * 1024 : MAX_CAPLEN);
+}
+
+static const struct pcap_tcp_linktypes linktypes = {
+	linktype_to_dlt, max_snaplen_for_dlt
+};
 
 static void
 put(uint32_t v, int bytes)
@@ -78,7 +88,8 @@ start(int precision, int big_endian)
 {
 	stream_len = 0;
 	big = big_endian;
-	pcap_tcp_decoder_init(&decoder, precision, max_snaplen);
+	pcap_tcp_decoder_free(&decoder);
+	pcap_tcp_decoder_init(&decoder, precision, &linktypes);
 }
 
 /* Decodes what follows the len bytes that were decoded before. */
@@ -142,8 +153,8 @@ reads_every_magic_order_and_precision(void **state)
 		for (big_endian = 0; big_endian < 2; big_endian++) {
 			start(cases[i].precision, big_endian);
 			put_header(cases[i].magic, 4, 65535, 101);
-			assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
-			assert_int_equal(decoder.linktype, 101);
+			assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+			assert_int_equal(decoder.dlt, DLT_RAW);
 			assert_int_equal(decoder.snaplen, 65535);
 			assert_int_equal(decoder.swapped,
 			    big_endian != host_is_big);
@@ -170,7 +181,7 @@ waits_for_the_last_byte(void **state)
 		assert_int_equal(decode(len), PCAP_TCP_MORE);
 		assert_int_equal(record.size, len < 4 ? 4 : 24);
 	}
-	assert_int_equal(decode(24), PCAP_TCP_HEADER);
+	assert_int_equal(decode(24), PCAP_TCP_SKIP);
 	end = stream_len;
 	put_record(1, 2, 10, 20);
 	put_data(10);
@@ -189,14 +200,14 @@ swaps_lengths_as_old_versions_do(void **state)
 	/* 2.2 and older: len first. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 2, 65535, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
 	put_record(1, 2, 9, 3);
 	put_data(3);
 	assert_record(1, 2, 3, 9);
 	/* 2.3: the smaller one is caplen. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 3, 65535, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
 	put_record(1, 2, 9, 3);
 	put_data(3);
 	assert_record(1, 2, 3, 9);
@@ -206,7 +217,7 @@ swaps_lengths_as_old_versions_do(void **state)
 	/* 2.4: caplen first, even where it is the larger one. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 65535, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
 	put_record(1, 2, 9, 3);
 	put_data(9);
 	assert_record(1, 2, 9, 3);
@@ -215,7 +226,7 @@ swaps_lengths_as_old_versions_do(void **state)
 	put_header(USEC, 0, 65535, 1);
 	stream[4] = 543 & 0xff;
 	stream[5] = 543 >> 8;
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
 	put_record(1, 2, 9, 3);
 	put_data(3);
 	assert_record(1, 2, 3, 9);
@@ -228,26 +239,26 @@ takes_headers_as_the_file_reader_does(void **state)
 	/* The snapshot length, where it says nothing sane. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 0, 231);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
-	assert_int_equal(decoder.snaplen, 1024 * 1024);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_int_equal(decoder.snaplen, 128 * 1024 * 1024);
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 0x80000000U, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
 	assert_int_equal(decoder.snaplen, MAX_CAPLEN);
 	/* FCS bits are no part of the link type. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 1);
 	put_header(USEC, 4, 65535, 0x24000001);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
-	assert_int_equal(decoder.linktype, 1);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_int_equal(decoder.dlt, 1);
 	assert_int_equal(decoder.linktype_ext, 0x24000000);
 	/* Kuznetzov's cooked Ethernet is 14 bytes longer. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(KUZNETZOV, 4, 100, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
 	assert_int_equal(decoder.snaplen, 114);
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(KUZNETZOV, 4, 0x7fffffff, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
 	assert_int_equal(decoder.snaplen, 0x7fffffff);
 }
 
@@ -257,7 +268,7 @@ cuts_to_the_snapshot_and_keeps_in_step(void **state)
 	(void)state;
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 8, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
 	put_record(1, 0, 20, 60);
 	put_data(20);
 	put_record(2, 0, 0, 0);
@@ -281,16 +292,16 @@ starts_afresh_at_a_second_header(void **state)
 	put_record(1, 2, 3, 4);
 	put_data(3);
 	big = 1;
-	put_header(NSEC, 3, 100, 113);
+	put_header(NSEC, 3, 100, 1);
 	put_record(5, 6000, 7, 8);
 	put_data(7);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
 	assert_record(1, 2, 3, 4);
 	/* Not before all of it is here. */
 	assert_int_equal(decode(43 + 23), PCAP_TCP_MORE);
 	assert_int_equal(record.size, 24);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
-	assert_int_equal(decoder.linktype, 113);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_int_equal(decoder.dlt, 1);
 	assert_int_equal(decoder.snaplen, 100);
 	assert_record(5, 6, 7, 8);
 }
@@ -304,7 +315,7 @@ takes_no_packet_for_a_header(void **state)
 	put_header(USEC, 4, 65535, 1);
 	put_record(USEC, 500000, 3, 4);
 	put_data(3);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
 	assert_record(USEC, 500000, 3, 4);
 }
 
@@ -313,19 +324,16 @@ refuses_what_is_no_pcap_stream(void **state)
 {
 	(void)state;
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
-	memcpy(stream, "HTTP/1.1 200 OK\r\n", 17);
-	stream_len = 4;
-	assert_error("not a pcap stream: it begins with 48 54 54 50 (at byte "
-	    "0 of the stream)");
-	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
-	put(0x0a0d0d0a, 4);
-	assert_error("pcapng");
+	put(0x12345678, 4);
+	assert_error("not a pcap or pcapng stream: it begins with 78 56 34 12");
 	start(PCAP_TSTAMP_PRECISION_MICRO, 1);
 	put_header(USEC, 5, 65535, 1);
 	assert_error("unsupported pcap version 2.5");
+#ifdef LT_RESERVED1	/* libpcap 1.10.4 and older take it */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 65535, 0x00010001);
 	assert_error("linktype reserved field not zero (0x00010000)");
+#endif
 }
 
 static void
@@ -342,7 +350,7 @@ refuses_lengths_that_cannot_be(void **state)
 		put_header(USEC, 4, 65535, 1);
 		put_record(1, 2, 0, 0);
 		put_record(1, 2, lengths[i], 60);
-		assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
+		assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
 		assert_record(1, 2, 0, 0);
 		snprintf(text, sizeof(text), "invalid packet capture length "
 		    "%u, bigger than snaplen of 65535 (at byte 40 of",
@@ -353,13 +361,13 @@ refuses_lengths_that_cannot_be(void **state)
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 0x7fffffff, 1);
 	put_record(1, 2, MAX_CAPLEN + 1, 60);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
 	assert_error("bigger than maximum of 262144");
 	/* The largest one that can be is waited for. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 65535, 1);
 	put_record(1, 2, MAX_CAPLEN, 60);
-	assert_int_equal(decode(stream_len), PCAP_TCP_HEADER);
+	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
 	assert_int_equal(decode(stream_len), PCAP_TCP_MORE);
 	assert_int_equal(record.size, MAX_CAPLEN + 16);
 }
