@@ -15,6 +15,8 @@
  * -B N: opens the device N times and reads each stream to its end or fault,
  * whatever that is; with -r the arguments are files instead. Each begins with
  * a line STREAM; END 0 is a clean end, END -1 a fault, OPEN -1 a refusal.
+ * With -l FILE each stream has the next line of FILE for its filter, and
+ * FILTER -1 says that it did not compile.
  *
  * A byte on standard input is a pcap_breakloop() from another thread,
  * SIGUSR1 one from a signal handler.
@@ -52,6 +54,7 @@ static struct {
 	int wait;		/* for a byte on standard input, then read */
 	int fork;		/* a child has the handle too */
 	int batch, files;
+	FILE *filters;
 	int opens;		/* open and close so many times first, */
 	int fail;		/* and it has to fail */
 } opt = { .mode = "loop", .per_call = -1, .count = -1, .ends = 1, .idle = -1 };
@@ -66,15 +69,23 @@ die(const char *what, const char *why)
 	exit(1);
 }
 
-static void
-set_filter(pcap_t *p, const char *filter)
+static int
+try_filter(pcap_t *p, const char *filter)
 {
 	struct bpf_program program;
 
 	if (pcap_compile(p, &program, filter, 1, PCAP_NETMASK_UNKNOWN) == -1 ||
 	    pcap_setfilter(p, &program) == -1)
-		die(filter, pcap_geterr(p));
+		return (-1);
 	pcap_freecode(&program);
+	return (0);
+}
+
+static void
+set_filter(pcap_t *p, const char *filter)
+{
+	if (try_filter(p, filter) == -1)
+		die(filter, pcap_geterr(p));
 }
 
 static void
@@ -307,7 +318,7 @@ open_and_close(const char *device)
 static void
 read_stream(const char *name)
 {
-	char errbuf[PCAP_ERRBUF_SIZE];
+	char errbuf[PCAP_ERRBUF_SIZE], filter[256];
 	int status;
 
 	printf("STREAM\n");
@@ -323,8 +334,9 @@ read_stream(const char *name)
 	}
 	printf("OPEN dlt=%d ext=%u\n", pcap_datalink(handle),
 	    (unsigned int)pcap_datalink_ext(handle));
-	if (opt.files && opt.filter != NULL)
-		set_filter(handle, opt.filter);
+	if (opt.filters != NULL && fgets(filter, sizeof(filter),
+	    opt.filters) != NULL && try_filter(handle, filter) == -1)
+		printf("FILTER -1\n");
 	packets = 0;
 	status = pcap_loop(handle, -1, on_packet, NULL);
 	printf("END %d\n", status == PCAP_ERROR_BREAK ? 0 : status);
@@ -337,7 +349,7 @@ parse(int argc, char **argv)
 	int c;
 
 	while ((c = getopt(argc, argv,
-	    "B:F:Kab:c:e:f:i:k:m:no:prs:t:uwx")) != -1) {
+	    "B:F:Kab:c:e:f:i:k:l:m:no:prs:t:uwx")) != -1) {
 		switch (c) {
 		case 'B': opt.batch = atoi(optarg); opt.fail = 1; break;
 		case 'F': opt.filter2 = optarg; break;
@@ -349,6 +361,7 @@ parse(int argc, char **argv)
 		case 'f': opt.filter = optarg; break;
 		case 'i': opt.idle = atoi(optarg); break;
 		case 'k': opt.per_call = atoi(optarg); break;
+		case 'l': opt.filters = fopen(optarg, "r"); break;
 		case 'm': opt.mode = optarg; break;
 		case 'n': opt.nano = 1; break;
 		case 'o': opt.opens = atoi(optarg); break;
