@@ -45,9 +45,9 @@ pcap_tcp_malformed(struct pcap_tcp_decoder *d, const char *fmt, ...)
 }
 
 static const char *
-dlt_name(int dlt)
+dlt_name(const struct pcap_tcp_decoder *d, int dlt)
 {
-	const char *name = pcap_datalink_val_to_name(dlt);
+	const char *name = d->linktypes->name(dlt);
 
 	return (name != NULL ? name : "unknown");
 }
@@ -59,8 +59,8 @@ pcap_tcp_set_linktype(struct pcap_tcp_decoder *d, int linktype)
 
 	if (d->dlt != -1 && d->dlt != dlt)
 		return (pcap_tcp_malformed(d,
-		    "the link type is now %s, it was %s", dlt_name(dlt),
-		    dlt_name(d->dlt)));
+		    "the link type is now %s, it was %s", dlt_name(d, dlt),
+		    dlt_name(d, d->dlt)));
 	d->dlt = dlt;
 	d->max_caplen = d->linktypes->max_snaplen_for_dlt(dlt);
 	d->started = 1;
@@ -162,13 +162,13 @@ decode_record(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
 	if (len - d->header_size < caplen)
 		return (pcap_tcp_more(r, d->header_size + (size_t)caplen));
 
-	r->h.ts.tv_sec = sec;
+	r->h.ts.tv_sec = (time_t)sec;
 	if (d->scale == PCAP_TCP_SCALE_NONE)
-		r->h.ts.tv_usec = fraction;
+		r->h.ts.tv_usec = (suseconds_t)fraction;
 	else if (d->scale == PCAP_TCP_SCALE_UP)
-		r->h.ts.tv_usec = (suseconds_t)fraction * 1000;
+		r->h.ts.tv_usec = (suseconds_t)(fraction * (uint64_t)1000);
 	else
-		r->h.ts.tv_usec = fraction / 1000;
+		r->h.ts.tv_usec = (suseconds_t)(fraction / 1000);
 	r->h.caplen = caplen < d->snaplen ? caplen : d->snaplen;
 	r->h.len = wirelen;
 	r->data = buf + d->header_size;

@@ -35,6 +35,7 @@ struct pcap_tcp_record {
 struct pcap_tcp_linktypes {
 	int (*linktype_to_dlt)(int linktype);
 	u_int (*max_snaplen_for_dlt)(int dlt);
+	const char *(*name)(int dlt);	/* NULL if it has none */
 };
 
 struct pcap_tcp_interface;	/* of a pcapng section */

@@ -40,7 +40,7 @@
 #define TERMINATED	"The other host terminated the connection."
 
 static const struct pcap_tcp_linktypes linktypes = {
-	linktype_to_dlt, max_snaplen_for_dlt
+	linktype_to_dlt, max_snaplen_for_dlt, pcap_datalink_val_to_name
 };
 
 static void

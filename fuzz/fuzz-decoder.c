@@ -28,8 +28,14 @@ max_snaplen_for_dlt(int dlt)
 	return (dlt == DLT_DBUS ? 128 * 1024 * 1024 : 262144);
 }
 
+static const char *
+dlt_name(int dlt)
+{
+	return (dlt == DLT_RAW ? "RAW" : NULL);
+}
+
 static const struct pcap_tcp_linktypes linktypes = {
-	linktype_to_dlt, max_snaplen_for_dlt
+	linktype_to_dlt, max_snaplen_for_dlt, dlt_name
 };
 
 struct outcome {

@@ -340,6 +340,8 @@ read_stream(const char *name)
 	packets = 0;
 	status = pcap_loop(handle, -1, on_packet, NULL);
 	printf("END %d\n", status == PCAP_ERROR_BREAK ? 0 : status);
+	if (status == PCAP_ERROR)
+		fprintf(stderr, "%s\n", pcap_geterr(handle));
 	pcap_close(handle);
 }
 

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -194,12 +195,13 @@ def test_source_package_by_apt_as_an_ordinary_user(archive, tmp_path):
         pytest.skip("the other tests run as an ordinary user already")
     config = apt_config(tmp_path, "a.list",
                         f"deb [trusted=yes] file:{archive} ./\n")
-    for path in [tmp_path] + list(tmp_path.parents):
-        path.chmod(path.stat().st_mode | 0o055)
-    for path in [archive, archive.parent]:
-        path.chmod(0o755)
+    for path in (tmp_path, archive):
+        while path != Path(tempfile.gettempdir()):
+            path.chmod(0o755)
+            path = path.parent
     tool = tmp_path / "get-libpcap"
-    shutil.copy(SOURCE / "tools" / "get-libpcap", tool)
+    for name in (tool.name, "private-apt"):
+        shutil.copy(SOURCE / "tools" / name, tmp_path / name)
     tmp_path.chmod(0o777)
     result = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
                  tool, "", tmp_path / "dest",

@@ -11,8 +11,9 @@ import time
 import pytest
 
 from conftest import (ASAN, LIMIT, READER, SAMPLE, end_by, free_port,
-                      in_namespace, run, stats, wait_until)
-from pcapfile import NSEC, header, numbered, pcap, record
+                      in_namespace, need, run, stats, wait_until)
+from pcapfile import (NSEC, block, epb, header, idb, isb, numbered, pb, pcap,
+                      record, shb, spb)
 
 ONE = record(*numbered(1)[0])
 TERMINATED = "The other host terminated the connection."
@@ -279,16 +280,49 @@ def test_garbage_after_a_packet(serve):
     assert "invalid packet capture length 4294967295" in damaged(server, 1)
 
 
-def test_a_claim_costs_no_memory(serve, start):
-    """128 MiB of D-Bus message announced, 100 bytes sent."""
-    server = serve([header(linktype=231, snaplen=0) +
-                    record(1, 2, b"x" * 100, caplen=128 << 20), "hold"])
-    reader = start(READER, server.device)
-    reader.wait_for("OPEN")
-    reader.wait_until_blocked()
-    status = open(f"/proc/{reader.process.pid}/status").read()
-    peak = int(status.split("VmHWM:")[1].split()[0])
-    assert peak < (131072 if ASAN else 16384)  # kB
+def hostile_streams():
+    """0xffffffff in every place of four bytes, and the largest lengths."""
+    pcap_stream = header() + ONE * 2
+    ng_stream = shb() + idb(1, 0, (9, b"\6")) + epb(0, 5, b"x" * 60) + \
+        spb(b"x" * 60) + pb(0, 5, b"x" * 60) + isb(0, (5, b"x" * 8))
+    for stream in (pcap_stream, ng_stream):
+        for at in range(4, len(stream) - 4, 4):
+            for value in (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f",
+                          b"\0\0\0\1"):
+                yield stream[:at] + value + stream[at + 4:]
+    yield header(linktype=231, snaplen=0) + record(1, 2, b"x" * 100,
+                                                   caplen=128 << 20)
+    yield shb() + idb(231) + epb(0, 5, b"", caplen=128 << 20)[:100]
+    yield shb() + block(0xBAD, b"x" * 100, length=16 << 20)[:100]
+    yield shb(length=1 << 20)[:28]
+
+
+def test_claims_cost_no_memory(serve):
+    """With 32 MiB of address space, more than a third of it libraries."""
+    need("prlimit")
+    if ASAN:
+        pytest.skip("the address sanitizer takes terabytes of addresses")
+    streams = list(hostile_streams())
+    server = serve(*[[stream] for stream in streams])
+    result = run("prlimit", f"--as={32 << 20}", READER, "-p", "-B",
+                 len(streams), server.device)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("STREAM") == len(streams)
+    assert "memory" not in result.stdout + result.stderr
+    assert result.stdout.count("END -1") + result.stdout.count("OPEN -1") > 50
+
+
+def test_memory_that_is_not_there_is_an_error(serve):
+    """Whole records of 60 MiB, within the same limit."""
+    need("prlimit")
+    if ASAN:
+        pytest.skip("the address sanitizer takes terabytes of addresses")
+    server = serve([header(linktype=231, snaplen=0) + record(1, 2, b"x" * 9) +
+                    record(1, 2, b"x" * (60 << 20))])
+    result = run("prlimit", f"--as={32 << 20}", READER, "-p", server.device)
+    assert result.returncode == 0, result.stderr
+    assert f"END -1 127.0.0.1:{server.port}: Cannot allocate memory" in \
+        result.stdout
 
 
 @pytest.mark.parametrize("mode", ["loop", "dispatch", "next", "epoll"])

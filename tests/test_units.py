@@ -1,11 +1,27 @@
 """The unit tests, which are programs of their own (cmocka)."""
 
+import os
+import shutil
+from pathlib import Path
+
 import pytest
 
-from conftest import BUILD, OURS, run
+from conftest import BUILD, HERE, OURS, SYSTEM, need, run
+
+SOURCE = HERE.parent
+FILES = {
+    "unit-decoder": ["pcap-tcp-decoder.c", "pcap-tcp-pcapng.c",
+                     "pcap-tcp-refusal.c"],
+    "unit-device": ["pcap-tcp-device.c"],
+}
+# Debian's architecture, the compiler's prefix, qemu's name.
+ELSEWHERE = {
+    "big-endian": ("s390x", "s390x-linux-gnu", "qemu-s390x"),
+    "32 bits": ("i386", "i686-linux-gnu", "qemu-i386"),
+}
 
 
-@pytest.mark.parametrize("name", ["unit-decoder", "unit-device"])
+@pytest.mark.parametrize("name", FILES)
 def test_unit(name):
     program = BUILD / "tests" / name
     if not program.exists():
@@ -13,3 +29,32 @@ def test_unit(name):
     env = {k: v for k, v in OURS.items() if k != "LD_PRELOAD"}
     result = run(program, env=env)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("host", ELSEWHERE)
+def test_unit_elsewhere(name, host, tmp_path):
+    architecture, triplet, qemu = ELSEWHERE[host]
+    cmocka = os.environ.get("PCAP_TCP_CMOCKA")
+    if not cmocka:
+        pytest.skip("PCAP_TCP_CMOCKA is not set: tools/test runs this")
+    need(f"{triplet}-gcc", qemu)
+    usr = Path(cmocka) / architecture / "usr"
+    library = next(usr.glob("lib/*/libcmocka.so.0"), None)
+    if library is None:
+        pytest.skip(f"the archive has no cmocka for {architecture}")
+    program = tmp_path / name
+    result = run(f"{triplet}-gcc", "-std=gnu99", "-g", "-O2", "-Wall",
+                 "-Wextra", "-Wconversion", "-Werror", "-I", usr / "include",
+                 "-I", BUILD / "libpcap", "-I", SOURCE, "-o", program,
+                 HERE / f"{name}.c", *[SOURCE / f for f in FILES[name]],
+                 library, env=SYSTEM)
+    assert result.returncode == 0, result.stderr
+    # qemu looks for the libraries in one folder.
+    root = tmp_path / "root"
+    shutil.copytree(f"/usr/{triplet}/lib", root / "lib", symlinks=True)
+    shutil.copy(library, root / "lib")
+    result = run(qemu, "-L", root, "-E", f"LD_LIBRARY_PATH={root}/lib",
+                 program, env=SYSTEM)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "[  PASSED  ]" in result.stderr + result.stdout
