@@ -9,10 +9,11 @@ import pytest
 from conftest import BUILD, HERE, OURS, SYSTEM, need, run
 
 SOURCE = HERE.parent
+DECODER = ["pcap-tcp-decoder.c", "pcap-tcp-pcapng.c", "pcap-tcp-refusal.c"]
 FILES = {
-    "unit-decoder": ["pcap-tcp-decoder.c", "pcap-tcp-pcapng.c",
-                     "pcap-tcp-refusal.c"],
+    "unit-decoder": DECODER,
     "unit-device": ["pcap-tcp-device.c"],
+    "unit-pcapng": DECODER,
 }
 # Debian's architecture, the compiler's prefix, qemu's name.
 ELSEWHERE = {

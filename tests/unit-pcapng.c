@@ -1,0 +1,246 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * unit-pcapng - bytes to records: pcapng, and both formats in one stream
+ */
+
+#include "unit-stream.h"
+
+/* pcapng: a block is begun, filled and ended. */
+static size_t block_start;
+
+static void
+begin_block(uint32_t type)
+{
+	block_start = stream_len;
+	put(type, 4);
+	put(0, 4);
+}
+
+static void
+end_block(void)
+{
+	size_t end;
+
+	while (stream_len % 4 != block_start % 4)
+		put(0, 1);
+	put((uint32_t)(stream_len + 4 - block_start), 4);
+	end = stream_len;
+	stream_len = block_start + 4;
+	put((uint32_t)(end - block_start), 4);
+	stream_len = end;
+}
+
+static void
+put_section(void)
+{
+	begin_block(0x0a0d0d0a);
+	put(0x1a2b3c4d, 4);
+	put(1, 2);
+	put(0, 2);
+	put(0xffffffffU, 4);
+	put(0xffffffffU, 4);
+	end_block();
+}
+
+static void
+put_interface(uint32_t snaplen, int tsresol, uint32_t offset)
+{
+	begin_block(1);
+	put(1, 2);
+	put(0, 2);
+	put(snaplen, 4);
+	put(9, 2);
+	put(1, 2);
+	put((uint32_t)tsresol, 1);
+	put(0, 3);
+	put(14, 2);
+	put(8, 2);
+	put(big ? 0 : offset, 4);
+	put(big ? offset : 0, 4);
+	put(0, 4);
+	end_block();
+}
+
+static void
+put_packet(uint32_t interface, uint32_t high, uint32_t low, uint32_t caplen,
+    uint32_t len, size_t data)
+{
+	begin_block(6);
+	put(interface, 4);
+	put(high, 4);
+	put(low, 4);
+	put(caplen, 4);
+	put(len, 4);
+	put_data(data);
+	end_block();
+}
+
+static void
+pass_blocks(int blocks)
+{
+	while (blocks-- > 0)
+		assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+}
+
+static void
+reads_pcapng_in_both_orders(void **state)
+{
+	int big_endian;
+
+	(void)state;
+	for (big_endian = 0; big_endian < 2; big_endian++) {
+		start(PCAP_TSTAMP_PRECISION_NANO, big_endian);
+		put_section();
+		put_interface(100, 6, 7);
+		put_interface(0, 9, 0);
+		put_packet(0, 1, 2, 5, 60, 5);
+		put_packet(1, 0x3b9aca0, 3, 200, 200, 200);
+		begin_block(3);		/* SPB */
+		put(150, 4);
+		put_data(100);
+		end_block();
+		begin_block(2);		/* PB */
+		put(1, 2);
+		put(9, 2);
+		put(0, 4);
+		put(1000000001, 4);
+		put(1, 4);
+		put(1, 4);
+		put_data(1);
+		end_block();
+		pass_blocks(1);
+		assert_int_equal(decoder.started, 0);
+		pass_blocks(2);
+		assert_int_equal(decoder.started, 1);
+		assert_int_equal(decoder.dlt, 1);
+		assert_int_equal(decoder.snaplen, MAX_CAPLEN);
+		/* 2^32 + 2 microseconds, and 7 seconds. */
+		assert_record(4294 + 7, 967298000, 5, 60);
+		assert_memory_equal(record.data, "\4\3\2\1\0", 5);
+		/* 62500000 * 2^32 + 3 nanoseconds. */
+		assert_record(268435456, 3, 200, 200);
+		assert_record(7, 0, 100, 150);
+		assert_record(1, 1, 1, 1);
+		assert_int_equal(decode(stream_len), PCAP_TCP_MORE);
+	}
+}
+
+static void
+waits_for_the_last_byte_of_a_block(void **state)
+{
+	size_t len, begin;
+
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 1);
+	put_section();
+	for (len = 0; len < stream_len; len++) {
+		assert_int_equal(decode(len), PCAP_TCP_MORE);
+		assert_int_equal(record.size, len < 4 ? 4 : len < 12 ? 12 : 28);
+	}
+	put_interface(0, 6, 0);
+	pass_blocks(2);
+	begin = stream_len;
+	put_packet(0, 0, 5, 6, 6, 6);
+	for (len = begin; len < stream_len; len++) {
+		assert_int_equal(decode(len), PCAP_TCP_MORE);
+		assert_int_equal(record.size, len < begin + 12 ? 12 : 40);
+	}
+	assert_record(0, 5, 6, 6);
+}
+
+/* Units finer than 2^-34 seconds don't overflow, on 32 bits neither. */
+static void
+scales_binary_fractions(void **state)
+{
+	static const struct {
+		int shift;
+		uint32_t high, low, sec, nsec;
+	} cases[] = {
+		{ 0, 0, 5, 5, 0 },
+		{ 1, 0, 3, 1, 500000000 },
+		{ 32, 7, 0x80000000U, 7, 500000000 },
+		{ 33, 7, 0x80000000U, 3, 750000000 },
+		{ 40, 0x100, 0, 1, 0 },
+		{ 62, 0x40000000, 0xffffffffU, 1, 0 },
+		{ 63, 0xffffffffU, 0xffffffffU, 1, 999999999 },
+		{ 63, 0x40000000, 0, 0, 500000000 },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		start(PCAP_TSTAMP_PRECISION_NANO, 0);
+		put_section();
+		put_interface(0, 0x80 | cases[i].shift, 0);
+		put_packet(0, cases[i].high, cases[i].low, 0, 0, 0);
+		pass_blocks(2);
+		assert_record(cases[i].sec, cases[i].nsec, 0, 0);
+	}
+}
+
+static void
+counts_what_the_sender_dropped(void **state)
+{
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 1);
+	put_section();
+	put_interface(0, 6, 0);
+	begin_block(5);
+	put(0, 4);
+	put(0, 4);
+	put(0, 4);
+	put(7, 2);
+	put(8, 2);
+	put(0, 4);
+	put(9, 4);
+	put(5, 2);
+	put(8, 2);
+	put(1, 4);
+	put(2, 4);
+	end_block();
+	pass_blocks(3);
+	assert_true(decoder.dropped == 9);
+	assert_true(decoder.if_dropped == (UINT64_C(1) << 32) + 2);
+	pcap_tcp_decoder_restart(&decoder);
+	assert_true(decoder.dropped == 9);
+}
+
+static void
+changes_between_formats_and_orders(void **state)
+{
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_section();
+	put_interface(0, 6, 0);
+	big = 1;
+	put_section();
+	put_interface(0, 3, 0);
+	put_packet(0, 0, 1002, 0, 60, 0);
+	put_header(NSEC, 4, 65535, 1);
+	put_record(3, 4000, 0, 61);
+	big = 0;
+	put_section();
+	put_packet(0, 0, 0, 0, 0, 0);
+	pass_blocks(4);
+	assert_record(1, 2000, 0, 60);
+	pass_blocks(1);
+	assert_record(3, 4, 0, 61);
+	pass_blocks(1);
+	assert_error("a packet arrived on interface 0, but there's no");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_pcapng_in_both_orders),
+		cmocka_unit_test(waits_for_the_last_byte_of_a_block),
+		cmocka_unit_test(scales_binary_fractions),
+		cmocka_unit_test(counts_what_the_sender_dropped),
+		cmocka_unit_test(changes_between_formats_and_orders),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
