@@ -377,12 +377,23 @@ connection_lost(struct pcap_tcp_source *s, int error)
 }
 
 static enum pcap_tcp_progress
+no_stream_in_time(struct pcap_tcp_source *s)
+{
+	snprintf(s->errbuf, PCAP_ERRBUF_SIZE, "%s took the connection but "
+	    "sent no pcap stream within %d seconds", s->peer, s->timeout);
+	return (hang_up(s, PCAP_TCP_UNREACHABLE, ETIMEDOUT));
+}
+
+static enum pcap_tcp_progress
 read_stream(struct pcap_tcp_source *s)
 {
 	ssize_t n;
 
 	if (s->decoder.started)
 		s->deadline = PCAP_TCP_NEVER;
+	/* Blocks without an interface may come for ever. */
+	else if (s->decoder.offset > 0 && pcap_tcp_now() >= s->deadline)
+		return (no_stream_in_time(s));
 	if (make_room(s) == -1)
 		return (connection_lost(s, ENOMEM));
 	/* read() and not recv(): some programs' sandboxes know only that. */
@@ -397,12 +408,8 @@ read_stream(struct pcap_tcp_source *s)
 		return (connection_lost(s, s->was_reset ? ECONNRESET : 0));
 	if (errno != EAGAIN)
 		return (connection_lost(s, errno));
-	if (s->deadline != PCAP_TCP_NEVER && pcap_tcp_now() >= s->deadline) {
-		snprintf(s->errbuf, PCAP_ERRBUF_SIZE,
-		    "%s took the connection but sent no pcap stream within "
-		    "%d seconds", s->peer, s->timeout);
-		return (hang_up(s, PCAP_TCP_UNREACHABLE, ETIMEDOUT));
-	}
+	if (s->deadline != PCAP_TCP_NEVER && pcap_tcp_now() >= s->deadline)
+		return (no_stream_in_time(s));
 	return (PCAP_TCP_WAIT);
 }
 

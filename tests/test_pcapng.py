@@ -2,10 +2,11 @@
 does not."""
 
 import struct
+import time
 
 import pytest
 
-from conftest import READER, SAMPLE, read_device, run, stats
+from conftest import ASAN, READER, SAMPLE, read_device, run, stats
 from pcapfile import (NSEC, block, epb, header, idb, isb, numbered, packets,
                       pb, pcap, pcapng, record, shb, spb)
 
@@ -143,6 +144,31 @@ def test_activation_is_at_the_first_interface(serve, start):
     assert reader.lines == []
     server.go()
     reader.wait_for("OPEN dlt=113")
+
+
+def test_activation_ends_at_the_timeout_under_a_flood_of_blocks(serve):
+    flood = block(0x0BAD, b"x" * 1000) * 1000
+    server = serve([shb()] + [flood] * 20000)
+    began = time.monotonic()
+    result = run("tcpdump", "-i", server.device + ",timeout=1")
+    assert "sent no pcap stream within 1 seconds" in result.stderr
+    assert time.monotonic() - began < 5
+
+
+def test_the_buffer_is_small_again_after_a_large_block(serve, start):
+    if ASAN:
+        pytest.skip("the address sanitizer keeps what was freed")
+    data = shb() + idb() + block(0x0BAD, b"x" * (15 << 20)) + \
+        epb(0, TIME, DATA)
+    reader = start(READER, "-p", serve([data, "hold"]).device)
+    reader.wait_for("^P")
+    reader.wait_until_blocked()
+    status = open(f"/proc/{reader.process.pid}/status").read()
+
+    def kilobytes(what):
+        return int(status.split(what + ":")[1].split()[0])
+
+    assert kilobytes("VmHWM") > 15 << 10 > 2 * kilobytes("VmRSS")
 
 
 def test_large_blocks(serve):
