@@ -2,11 +2,10 @@
 does not."""
 
 import struct
-import time
 
 import pytest
 
-from conftest import ASAN, READER, SAMPLE, read_device, run, stats
+from conftest import ASAN, READER, SAMPLE, need, read_device, run, stats
 from pcapfile import (NSEC, block, epb, header, idb, isb, numbered, packets,
                       pb, pcap, pcapng, record, shb, spb)
 
@@ -147,12 +146,14 @@ def test_activation_is_at_the_first_interface(serve, start):
 
 
 def test_activation_ends_at_the_timeout_under_a_flood_of_blocks(serve):
-    flood = block(0x0BAD, b"x" * 1000) * 1000
+    """valgrind makes the reader slow, so that there is always more to read."""
+    need("valgrind")
+    if ASAN:
+        pytest.skip("valgrind can't run a sanitizer build")
+    flood = block(0x0BAD, b"") * 100000
     server = serve([shb()] + [flood] * 20000)
-    began = time.monotonic()
-    result = run("tcpdump", "-i", server.device + ",timeout=1")
+    result = run("valgrind", "-q", READER, server.device + ",timeout=1")
     assert "sent no pcap stream within 1 seconds" in result.stderr
-    assert time.monotonic() - began < 5
 
 
 def test_the_buffer_is_small_again_after_a_large_block(serve, start):

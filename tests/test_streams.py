@@ -201,12 +201,14 @@ def test_link_types(serve, read_file, tmp_path, linktype):
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_usb_pseudo_headers_come_in_host_order(serve, read_file, order):
-    """libpcap's own post-processing swaps them for the other byte order."""
+    """libpcap's own post-processing swaps them for the other byte order. It
+    wants them aligned, which the second one is not by itself."""
     usb = struct.pack(ORDERS[order] + "QBBBBHBBqiiII", 0x1122334455667788,
                       ord("C"), 3, 0x81, 5, 2, ord("-"), 0, 1700000000, 99,
                       -2, 0, 0)
     data = header(order=ORDERS[order], linktype=189) + \
-        record(1, 2, usb + b"\0" * 8, order=ORDERS[order])
+        record(1, 2, usb + b"\0" * 9, order=ORDERS[order]) + \
+        record(3, 4, usb + b"\0" * 8, order=ORDERS[order])
     assert read_device(serve([data]).device) == read_file(data)
 
 
