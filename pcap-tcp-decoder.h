@@ -26,7 +26,7 @@ enum pcap_tcp_decoded {
 };
 
 struct pcap_tcp_record {
-	struct pcap_pkthdr h;	/* caplen <= the stream's snapshot length */
+	struct pcap_pkthdr h;	/* caplen: as the stream allows */
 	u_char *data;		/* points into the bytes that were decoded */
 	size_t size;		/* bytes, always more than 0 */
 };
@@ -52,11 +52,10 @@ struct pcap_tcp_decoder {
 	uint16_t version_major, version_minor;
 	int dlt;		/* DLT_, -1 before the first stream's */
 	int linktype_ext;	/* FCS bits, as in pcap_datalink_ext(3PCAP) */
-	uint32_t snaplen;	/* from 1 to INT_MAX */
-
 	uint32_t max_caplen;
 
 	/* pcap */
+	uint32_t snaplen;	/* from 1 to INT_MAX */
 	size_t header_size;	/* of a record, bytes */
 	enum { PCAP_TCP_SCALE_NONE, PCAP_TCP_SCALE_UP, PCAP_TCP_SCALE_DOWN }
 	    scale;

@@ -109,11 +109,11 @@ next_option(const struct pcap_tcp_decoder *d, struct body *b, uint16_t *code,
 }
 
 static enum pcap_tcp_decoded
-bad_option(struct pcap_tcp_decoder *d, const char *option, const char *has,
-    unsigned int value, const char *expected)
+bad_option(struct pcap_tcp_decoder *d, const char *option, uint16_t length,
+    const char *expected)
 {
 	return (pcap_tcp_malformed(d, "Interface Description Block has %s "
-	    "option with %s %u%s", option, has, value, expected));
+	    "option with length %u%s", option, length, expected));
 }
 
 static enum pcap_tcp_decoded
@@ -147,22 +147,22 @@ decode_interface_options(struct pcap_tcp_decoder *d, struct body *b,
 
 		case OPT_ENDOFOPT:
 			if (length != 0)
-				return (bad_option(d, "opt_endofopt",
-				    "length", length, " != 0"));
+				return (bad_option(d, "opt_endofopt", length,
+				    " != 0"));
 			return (PCAP_TCP_SKIP);
 
 		case IF_TSRESOL:
 			if (length != 1 || resolutions++ != 0)
-				return (bad_option(d, "if_tsresol", "length",
-				    length, " != 1, or more than one"));
+				return (bad_option(d, "if_tsresol", length,
+				    " != 1, or more than one"));
 			if (set_resolution(d, i, *value) == PCAP_TCP_ERROR)
 				return (PCAP_TCP_ERROR);
 			break;
 
 		case IF_TSOFFSET:
 			if (length != 8 || offsets++ != 0)
-				return (bad_option(d, "if_tsoffset", "length",
-				    length, " != 8, or more than one"));
+				return (bad_option(d, "if_tsoffset", length,
+				    " != 8, or more than one"));
 			i->offset = get64(value, d->swapped);
 			break;
 
@@ -196,18 +196,6 @@ new_interface(struct pcap_tcp_decoder *d)
 	memset(i, 0, sizeof(*i));
 	i->units = 1000000;
 	return (i);
-}
-
-/* What the stream's first interface says of all of them. */
-static void
-take_first_interface(struct pcap_tcp_decoder *d, u_char fcslen)
-{
-	/* Interfaces that come later may have a longer one than the first. */
-	d->snaplen = d->max_caplen;
-	/* Bits there, 16-bit words here. */
-	d->linktype_ext = 0;
-	if (fcslen != 0)
-		d->linktype_ext = (int)LT_FCS_DATALINK_EXT(fcslen / 16U);
 }
 
 /* A block may have a packet of the largest size and 128 KiB of options. */
@@ -248,8 +236,10 @@ decode_interface(struct pcap_tcp_decoder *d, struct body *b)
 		return (PCAP_TCP_ERROR);
 	i->snaplen = pcap_tcp_adjust_snaplen(d, snaplen);
 	raise_max_block(d);
+	/* Bits there, 16-bit words here. */
 	if (first)
-		take_first_interface(d, fcslen);
+		d->linktype_ext = fcslen == 0 ? 0 :
+		    (int)LT_FCS_DATALINK_EXT(fcslen / 16U);
 	d->ninterfaces++;
 	return (PCAP_TCP_SKIP);
 }

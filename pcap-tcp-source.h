@@ -95,6 +95,20 @@ pcap_tcp_source_pop(struct pcap_tcp_source *s)
 	s->decoded = PCAP_TCP_MORE;
 }
 
+static inline void
+pcap_tcp_source_decode_one(struct pcap_tcp_source *s)
+{
+	s->decoded = pcap_tcp_decode(&s->decoder, s->next, s->left, &s->head);
+	if (s->decoded == PCAP_TCP_SKIP)
+		pcap_tcp_source_pop(s);
+}
+
+static inline int
+pcap_tcp_source_can_decode(const struct pcap_tcp_source *s)
+{
+	return (s->decoded == PCAP_TCP_MORE && s->left >= s->head.size);
+}
+
 /*
  * Is there a whole record in the buffer?  PCAP_TCP_RECORD: it is in head,
  * and its data stays valid until pcap_tcp_source_advance().  PCAP_TCP_MORE:
@@ -103,13 +117,17 @@ pcap_tcp_source_pop(struct pcap_tcp_source *s)
 static inline enum pcap_tcp_decoded
 pcap_tcp_source_peek(struct pcap_tcp_source *s)
 {
-	while (s->decoded == PCAP_TCP_MORE && s->left >= s->head.size) {
-		s->decoded = pcap_tcp_decode(&s->decoder, s->next, s->left,
-		    &s->head);
-		if (s->decoded == PCAP_TCP_SKIP)
-			pcap_tcp_source_pop(s);
-	}
+	while (pcap_tcp_source_can_decode(s))
+		pcap_tcp_source_decode_one(s);
 	return (s->decoded);
+}
+
+/* Decodes up to the header that starts the stream, and no further. */
+static inline void
+pcap_tcp_source_decode_start(struct pcap_tcp_source *s)
+{
+	while (!s->decoder.started && pcap_tcp_source_can_decode(s))
+		pcap_tcp_source_decode_one(s);
 }
 
 #endif

@@ -48,7 +48,7 @@ struct pcap_tcp {
 	int64_t timer;		/* when timer_fd becomes readable */
 	int ready;		/* wake_fd says that records wait */
 	int nonblock;
-	int must_align;		/* the data of records */
+	int must_align, must_swap;	/* the data of records */
 	struct pcap_tcp_device device;
 };
 
@@ -155,7 +155,8 @@ settle(pcap_t *p)
 
 /*
  * libpcap looks at these link types' pseudo-headers through structs, which
- * want their data aligned.
+ * want their data aligned.  The record's own header, done with, gives the
+ * room to move it.
  */
 static int
 has_pseudo_header(int dlt)
@@ -175,46 +176,69 @@ has_pseudo_header(int dlt)
 	}
 }
 
-/* The record's own header, done with, gives the room to move the data. */
-static void
-align(struct pcap_tcp_record *r)
+static u_char *
+align(u_char *data, bpf_u_int32 caplen)
 {
-	size_t excess = (uintptr_t)r->data % sizeof(uint64_t);
+	size_t excess = (uintptr_t)data % sizeof(uint64_t);
 
-	memmove(r->data - excess, r->data, r->h.caplen);
-	r->data -= excess;
+	return (memmove(data - excess, data, caplen));
+}
+
+/*
+ * The AF_ value in front of these has the sender's byte order, which filters
+ * are made for; it must not change when the sender's does.
+ */
+static int
+has_sender_order(int dlt)
+{
+	return (dlt == DLT_NULL || dlt == DLT_ENC);
+}
+
+static void
+swap_family(u_char *data)
+{
+	u_char family[4] = { data[3], data[2], data[1], data[0] };
+
+	memcpy(data, family, sizeof(family));
 }
 
 /*
  * Gives up to cnt records that are in the buffer and pass the filter to the
- * callback.
+ * callback.  A record is taken before that, as the callback may read from
+ * the handle, or never return.
  */
 static int
 deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 {
 	struct pcap_tcp *pt = p->priv;
 	struct pcap_tcp_source *s = &pt->source;
-	struct pcap_tcp_record *r = &s->head;
 	const struct bpf_insn *fcode;
+	struct pcap_pkthdr h;
+	u_char *data;
 	int n = 0;
 
 	while (n < cnt && !p->break_loop &&
 	    pcap_tcp_source_peek(s) == PCAP_TCP_RECORD) {
+		h = s->head.h;
+		data = s->head.data;
+		pcap_tcp_source_pop(s);
 		s->received++;
 		if (pt->must_align)
-			align(r);
-		pcapint_post_process(p->linktype, s->decoder.swapped, &r->h,
-		    r->data);
+			data = align(data, h.caplen);
+		if (pt->must_swap && s->decoder.swapped != p->swapped &&
+		    h.caplen >= 4)
+			swap_family(data);
+		pcapint_post_process(p->linktype, s->decoder.swapped, &h,
+		    data);
 		/* As in a kernel, the filter sees more than the snapshot. */
 		fcode = p->fcode.bf_insns;
-		if (fcode == NULL || pcapint_filter(fcode, r->data, r->h.len,
-		    r->h.caplen) != 0) {
-			if (r->h.caplen > (bpf_u_int32)p->snapshot)
-				r->h.caplen = (bpf_u_int32)p->snapshot;
-			(*callback)(user, &r->h, r->data);
+		if (fcode == NULL ||
+		    pcapint_filter(fcode, data, h.len, h.caplen) != 0) {
+			if (h.caplen > (bpf_u_int32)p->snapshot)
+				h.caplen = (bpf_u_int32)p->snapshot;
+			(*callback)(user, &h, data);
 			n++;
 		}
-		pcap_tcp_source_pop(s);
 	}
 	return (n);
 }
@@ -385,7 +409,7 @@ await_stream(pcap_t *p)
 	enum pcap_tcp_progress progress;
 
 	for (;;) {
-		(void)pcap_tcp_source_peek(s);
+		pcap_tcp_source_decode_start(s);
 		if (s->decoder.started) {
 			s->deadline = PCAP_TCP_NEVER;
 			return (0);
@@ -408,27 +432,12 @@ await_stream(pcap_t *p)
 	}
 }
 
-/*
- * A program's own snapshot length counts, else the stream's.  Programs make
- * buffers of that size, so that a stream's claim is not taken as it is.
- */
-static void
-set_snapshot(pcap_t *p, uint32_t of_stream)
-{
-	u_int max = max_snaplen_for_dlt(p->linktype);
-
-	if (p->snapshot <= 0)
-		p->snapshot = (int)of_stream;
-	if ((u_int)p->snapshot > max)
-		p->snapshot = (int)max;
-}
-
 static int
 pcap_tcp_activate(pcap_t *p)
 {
 	struct pcap_tcp *pt = p->priv;
 	struct pcap_tcp_source *s = &pt->source;
-	int saved_errno;
+	int max_snaplen, saved_errno;
 
 	if (p->opt.rfmon)
 		return (PCAP_ERROR_RFMON_NOTSUP);
@@ -447,11 +456,18 @@ pcap_tcp_activate(pcap_t *p)
 
 	p->linktype = s->decoder.dlt;
 	pt->must_align = has_pseudo_header(p->linktype);
+	pt->must_swap = has_sender_order(p->linktype);
 	p->linktype_ext = s->decoder.linktype_ext;
 	p->swapped = s->decoder.swapped;
 	p->version_major = s->decoder.version_major;
 	p->version_minor = s->decoder.version_minor;
-	set_snapshot(p, s->decoder.snaplen);
+	/*
+	 * Not the stream's own, which another one may exceed: what the
+	 * program did not ask to be cut is not cut.
+	 */
+	max_snaplen = (int)max_snaplen_for_dlt(p->linktype);
+	if (p->snapshot <= 0 || p->snapshot > max_snaplen)
+		p->snapshot = max_snaplen;
 	p->bufsize = (u_int)s->capacity;
 	p->selectable_fd = p->fd;
 	p->read_op = pcap_tcp_read;

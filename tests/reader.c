@@ -51,6 +51,7 @@ static struct {
 	long break_from;	/* break at each packet from this one on */
 	int until_end;		/* stop after the END of the stream itself */
 	int again;		/* activate again after a failure */
+	int nested;		/* the first callback reads, too */
 	int wait;		/* for a byte on standard input, then read */
 	int fork;		/* a child has the handle too */
 	int batch, files;
@@ -96,6 +97,8 @@ on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *data)
 
 	(void)user;
 	packets++;
+	if (opt.nested && packets == 1)
+		pcap_dispatch(handle, 1, on_packet, NULL);
 	if (opt.print) {
 		for (i = 0; i < h->caplen; i++)
 			sum = sum * 31 + data[i];
@@ -351,11 +354,12 @@ parse(int argc, char **argv)
 	int c;
 
 	while ((c = getopt(argc, argv,
-	    "B:F:Kab:c:e:f:i:k:l:m:no:prs:t:uwx")) != -1) {
+	    "B:F:KRab:c:e:f:i:k:l:m:no:prs:t:uwx")) != -1) {
 		switch (c) {
 		case 'B': opt.batch = atoi(optarg); opt.fail = 1; break;
 		case 'F': opt.filter2 = optarg; break;
 		case 'K': opt.fork = 1; break;
+		case 'R': opt.nested = 1; break;
 		case 'a': opt.again = 1; break;
 		case 'b': opt.break_from = atol(optarg); break;
 		case 'c': opt.count = atol(optarg); break;

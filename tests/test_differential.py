@@ -159,7 +159,7 @@ def same_time(ours, theirs):
     return s1 == s2 and (f1 == f2 or f1 >= 1 << 31 or f2 >= 1 << 31)
 
 
-def same(ours, theirs):
+def same(ours, theirs, pcapng=False):
     if len(ours) != len(theirs):
         return False
     for a, b in zip(ours, theirs):
@@ -167,7 +167,8 @@ def same(ours, theirs):
             a, b = a.split(), b.split()
             if a[2:] != b[2:] or not same_time(a[1], b[1]):
                 return False
-        elif a != b:
+        # if_fcslen is in our ext, and sf-pcapng.c ignores it.
+        elif a != b and not (pcapng and a.split()[:2] == b.split()[:2]):
             return False
     return True
 
@@ -203,7 +204,7 @@ def test_device_and_file_agree(tmp_path, options):
     assert len(ours) == len(theirs) == STREAMS
     differ = [(n, streams[n].hex(), a, b)
               for n, (a, b) in enumerate(zip(ours, theirs))
-              if not same(a, b) and not explained(streams[n], b)]
+              if not same(a, b, n % 2 == 1) and not explained(streams[n], b)]
     assert not differ, (len(differ), differ[0])
     # Were all streams refused, all would agree.
     whole = sum("END 0" in r for r in ours)

@@ -91,6 +91,12 @@ def test_sections_may_change_everything_but_the_link_type(serve):
     assert end == "END -2 end of stream"
 
 
+def test_a_section_before_the_first_interface(serve):
+    """sf-pcapng.c skips it there, and goes on in the order of the first."""
+    data = shb() + shb(">") + idb(order=">") + epb(0, TIME, DATA, order=">")
+    assert len(device_packets(serve, data)[0]) == 1
+
+
 def test_pcap_and_pcapng_in_one_stream(serve):
     data = pcap(numbered(1)) + pcapng(numbered(2), ">") + \
         pcap(numbered(3), NSEC, ">") + pcapng(numbered(4))
