@@ -93,6 +93,12 @@ def in_namespace(*lines, timeout=LIMIT):
                "\n".join(("ip link set lo up",) + lines), timeout=timeout)
 
 
+def same_version():
+    """Is the machine's libpcap of the version that we built?"""
+    ours = run("tcpdump", "--version").stdout
+    return run("tcpdump", "--version", env=SYSTEM).stdout == ours
+
+
 class Program:
     """A program with our library that runs beside the test."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import (ASAN, BUILD, HERE, READER, SAMPLE, SYSTEM, need,
-                      run, wait_until)
+                      run, same_version, wait_until)
 from pcapfile import header, numbered, pcap, record
 
 SOURCE = HERE.parent
@@ -30,12 +30,6 @@ def exported(library):
 def needed(library):
     result = run("readelf", "-d", library, env=SYSTEM)
     return set(re.findall(r"NEEDED.*\[(.*)\]", result.stdout))
-
-
-def same_version():
-    """Is the machine's libpcap of the version that we built?"""
-    ours = run("tcpdump", "--version").stdout
-    return run("tcpdump", "--version", env=SYSTEM).stdout == ours
 
 
 def test_names_of_the_library():
