@@ -39,7 +39,7 @@ def _environment():
         # leaks are not ours.
         env.update(LD_PRELOAD=re.search(r"libasan\S* => (\S+)", linked)[1],
                    ASAN_OPTIONS="detect_leaks=0",
-                   UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+                   UBSAN_OPTIONS="print_stacktrace=1")
     return env
 
 
