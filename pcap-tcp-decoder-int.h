@@ -11,6 +11,9 @@
 
 #include "pcap-tcp-decoder.h"
 
+/* A Section Header Block's type, which reads the same in both orders. */
+#define BT_SHB	0x0a0d0d0aU
+
 /* pcap-tcp-decoder.c */
 
 /* Fills in the error and adds the offset; returns PCAP_TCP_ERROR. */

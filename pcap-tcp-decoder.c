@@ -119,7 +119,7 @@ static int
 may_be_header(uint32_t first)
 {
 	return (first >> 16 == MAGIC_USEC >> 16 ||
-	    (first & 0xffff) == 0xb2a1 || first == 0x0a0d0d0a);
+	    (first & 0xffff) == 0xb2a1 || first == BT_SHB);
 }
 
 /*
@@ -252,7 +252,7 @@ decode_start(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
 	magic = get32(buf, 0);
 	if (is_pcap_magic(magic) || is_pcap_magic(swap32(magic)))
 		return (pcap_tcp_decode_pcap_header(d, buf, len, r));
-	if (magic == 0x0a0d0d0a) {
+	if (magic == BT_SHB) {
 		if (len < 12)
 			return (pcap_tcp_more(r, 12));
 		if (pcap_tcp_is_section_header(buf))

@@ -5,13 +5,10 @@
  * pcap-tcp-pcapng.c - the blocks of a pcapng stream
  */
 
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "pcap-tcp-decoder-int.h"
 
-#define BT_SHB		0x0a0d0d0aU	/* reads the same in both orders */
 #define BT_IDB		1U
 #define BT_PB		2U
 #define BT_SPB		3U
@@ -32,8 +29,7 @@
 #define SHB_MIN		28U
 #define SHB_MAX		(1024U * 1024U)	/* of a stream's first one */
 #define BLOCK_MAX	(16U * 1024U * 1024U)
-#define EPB_FIXED	20U
-#define PB_FIXED	20U
+#define EPB_FIXED	20U	/* and PB */
 #define SPB_FIXED	4U
 #define IDB_FIXED	8U
 #define ISB_FIXED	12U

@@ -389,10 +389,9 @@ read_stream(struct pcap_tcp_source *s)
 {
 	ssize_t n;
 
-	if (s->decoder.started)
-		s->deadline = PCAP_TCP_NEVER;
 	/* Blocks without an interface may come for ever. */
-	else if (s->decoder.offset > 0 && pcap_tcp_now() >= s->deadline)
+	if (!s->decoder.started && s->decoder.offset > 0 &&
+	    pcap_tcp_now() >= s->deadline)
 		return (no_stream_in_time(s));
 	if (make_room(s) == -1)
 		return (connection_lost(s, ENOMEM));

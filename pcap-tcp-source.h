@@ -18,6 +18,7 @@
 
 #include "pcap-tcp-decoder.h"
 #include "pcap-tcp-device.h"
+#include "pcap-tcp-transport.h"
 
 struct addrinfo;
 
@@ -99,8 +100,11 @@ static inline void
 pcap_tcp_source_decode_one(struct pcap_tcp_source *s)
 {
 	s->decoded = pcap_tcp_decode(&s->decoder, s->next, s->left, &s->head);
-	if (s->decoded == PCAP_TCP_SKIP)
-		pcap_tcp_source_pop(s);
+	if (s->decoded != PCAP_TCP_SKIP)
+		return;
+	pcap_tcp_source_pop(s);
+	if (s->decoder.started)
+		s->deadline = PCAP_TCP_NEVER;
 }
 
 static inline int

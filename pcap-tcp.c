@@ -410,10 +410,8 @@ await_stream(pcap_t *p)
 
 	for (;;) {
 		pcap_tcp_source_decode_start(s);
-		if (s->decoder.started) {
-			s->deadline = PCAP_TCP_NEVER;
+		if (s->decoder.started)
 			return (0);
-		}
 		if (p->break_loop) {
 			snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
 			    "interrupted while waiting for %s", s->peer);
