@@ -59,7 +59,7 @@ pcap_tcp_set_linktype(struct pcap_tcp_decoder *d, int linktype)
 
 	if (d->dlt != -1 && d->dlt != dlt)
 		return (pcap_tcp_malformed(d,
-		    "the link type is now %s, it was %s", dlt_name(d, dlt),
+		    "the link type is %s, the device's is %s", dlt_name(d, dlt),
 		    dlt_name(d, d->dlt)));
 	d->dlt = dlt;
 	d->max_caplen = d->linktypes->max_snaplen_for_dlt(dlt);

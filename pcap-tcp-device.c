@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/un.h>
 
 #include "pcap-tcp-device.h"
 
@@ -144,7 +145,7 @@ check_name(const char *host, const struct error *err)
 	for (c = host; *c != '\0'; c++) {
 		unsigned char u = (unsigned char)*c;
 
-		if (u <= ' ' || u == 0x7f || strchr("/@[]%=\"\\", u) != NULL)
+		if (u <= ' ' || u >= 0x7f || strchr("/@[]%=\"\\", u) != NULL)
 			break;
 	}
 	if (*host == '\0' || *host == '-' || *c != '\0' ||
@@ -199,14 +200,14 @@ parse_address(char *text, const struct scheme *scheme,
 	address->host = NULL;
 	address->port = 0;
 	if (scheme->scheme == PCAP_TCP_SCHEME_UNIX) {
-		if (*text == '\0')
+		if (*text == '\0' ||
+		    strlen(text) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 			return (refuse(err, "path", text,
-			    "the path of a socket"));
+			    "the path of a socket, of at most 107 bytes"));
 		address->host = text;
 		return (0);
 	}
-	if ((scheme->scheme == PCAP_TCP_SCHEME_TCP_LISTEN ||
-	    scheme->scheme == PCAP_TCP_SCHEME_TLS_LISTEN) &&
+	if (pcap_tcp_is_listening(scheme->scheme) &&
 	    text[strspn(text, "0123456789")] == '\0')
 		return (parse_port(text, &address->port, err));
 
@@ -347,34 +348,58 @@ parse_options(struct pcap_tcp_device *device, char *text,
 	return (0);
 }
 
-/* What the grammar has and the module has not yet. */
-static const char *
-not_supported_yet(const struct pcap_tcp_device *device)
+static int
+has_scheme(const struct pcap_tcp_device *device, enum pcap_tcp_scheme scheme)
 {
-	static const char *const scheme_names[] = {
-		NULL, "tls:", "tcp-listen:", "tls-listen:", "unix:"
-	};
 	unsigned int i;
 
 	for (i = 0; i < device->nsources; i++) {
-		if (device->source[i].scheme != PCAP_TCP_SCHEME_TCP)
-			return (scheme_names[device->source[i].scheme]);
+		if (device->source[i].scheme == scheme)
+			return (1);
 	}
-	if (device->nsources > 1)
-		return ("more than one source");
-	if (device->linktype != NULL)
-		return ("the option linktype");
-	if (device->ca != NULL)
-		return ("the option ca");
-	if (device->cert != NULL)
-		return ("the option cert");
-	if (device->key != NULL)
-		return ("the option key");
-	if (device->servername != NULL)
-		return ("the option servername");
-	if (!device->verify)
-		return ("the option verify");
-	return (NULL);
+	return (0);
+}
+
+/*
+ * Who asks for what TLS gives must not get a stream without it because of a
+ * wrong scheme.
+ */
+static int
+check_tls_options(const struct pcap_tcp_device *device,
+    const struct error *err)
+{
+	int dials = has_scheme(device, PCAP_TCP_SCHEME_TLS);
+	int listens = has_scheme(device, PCAP_TCP_SCHEME_TLS_LISTEN);
+	const char *option = device->ca != NULL ? "ca" :
+	    device->cert != NULL ? "cert" : device->key != NULL ? "key" :
+	    device->verify ? NULL : "verify";
+
+	if (option != NULL && !dials && !listens)
+		return (refuse(err, "option", option,
+		    "that on tls: and tls-listen: sources only"));
+	if (listens && device->ca != NULL && !device->verify)
+		return (refuse(err, "option", "verify",
+		    "ca= or verify=no for tls-listen:, not both"));
+	if (device->servername != NULL && !dials)
+		return (refuse(err, "option", "servername",
+		    "that on tls: sources only"));
+	if ((device->cert == NULL) != (device->key == NULL))
+		return (refuse(err, "option",
+		    device->cert != NULL ? "cert" : "key",
+		    "both cert= and key="));
+	if (listens && device->cert == NULL)
+		return (refuse(err, "options", "",
+		    "cert= and key=, which tls-listen: needs"));
+	return (0);
+}
+
+int
+pcap_tcp_device_refuse(const char *name, const char *what, const char *part,
+    const char *expected, char *errbuf, size_t size)
+{
+	const struct error err = { errbuf, size, name };
+
+	return (refuse(&err, what, part, expected));
 }
 
 int
@@ -382,9 +407,7 @@ pcap_tcp_device_parse(struct pcap_tcp_device *device, const char *name,
     char *errbuf, size_t size)
 {
 	const struct error err = { errbuf, size, name };
-	char shown[MAX_SHOWN + 4];
 	size_t length = strlen(name);
-	const char *missing;
 	char *options;
 
 	memset(device, 0, sizeof(*device));
@@ -401,10 +424,5 @@ pcap_tcp_device_parse(struct pcap_tcp_device *device, const char *name,
 	if (parse_sources(device, device->text, &err) == -1 ||
 	    parse_options(device, options, &err) == -1)
 		return (-1);
-	missing = not_supported_yet(device);
-	if (missing == NULL)
-		return (0);
-	snprintf(errbuf, size, "%s: %s is not supported yet",
-	    show(name, shown), missing);
-	return (-1);
+	return (check_tls_options(device, &err));
 }

@@ -23,6 +23,7 @@
 #define PCAP_TCP_MAX_SOURCES	64
 #define PCAP_TCP_MAX_DEVICE	4096	/* bytes of a name, with its NUL */
 #define PCAP_TCP_MAX_HOST	255	/* RFC 1035, 2.3.4 */
+#define PCAP_TCP_DEFAULT_TIMEOUT	10	/* seconds */
 
 enum pcap_tcp_scheme {
 	PCAP_TCP_SCHEME_TCP,
@@ -31,6 +32,20 @@ enum pcap_tcp_scheme {
 	PCAP_TCP_SCHEME_TLS_LISTEN,
 	PCAP_TCP_SCHEME_UNIX
 };
+
+static inline int
+pcap_tcp_is_tls(enum pcap_tcp_scheme scheme)
+{
+	return (scheme == PCAP_TCP_SCHEME_TLS ||
+	    scheme == PCAP_TCP_SCHEME_TLS_LISTEN);
+}
+
+static inline int
+pcap_tcp_is_listening(enum pcap_tcp_scheme scheme)
+{
+	return (scheme == PCAP_TCP_SCHEME_TCP_LISTEN ||
+	    scheme == PCAP_TCP_SCHEME_TLS_LISTEN);
+}
 
 struct pcap_tcp_address {
 	enum pcap_tcp_scheme scheme;
@@ -77,5 +92,9 @@ int	pcap_tcp_device_is_ours(const char *name);
  */
 int	pcap_tcp_device_parse(struct pcap_tcp_device *device, const char *name,
     char *errbuf, size_t size);
+
+/* The same line about a part of a name that is checked elsewhere; -1. */
+int	pcap_tcp_device_refuse(const char *name, const char *what,
+    const char *part, const char *expected, char *errbuf, size_t size);
 
 #endif

@@ -24,17 +24,13 @@
 #include "pcap-tcp-source.h"
 #include "pcap-tcp-transport.h"
 
-/*
- * Large enough that a read costs nothing per packet, small enough to stay in
- * the second-level cache from read() to the callback.
- */
-#define BUFFER_SIZE	(256 * 1024)
+#define MAX_GROWN	(256 * 1024 * 1024)
 
 #define MAX_FAILED	100	/* bytes about addresses in an error */
 
-#define DEFAULT_TIMEOUT	10	/* seconds */
 #define MIN_BACKOFF	1000	/* ms */
 #define MAX_BACKOFF	30000
+#define UNIX_BACKOFF	100
 
 /* rpcap's text; dumpcap takes any other one for a bug of its own. */
 #define TERMINATED	"The other host terminated the connection."
@@ -43,20 +39,13 @@ static const struct pcap_tcp_linktypes linktypes = {
 	linktype_to_dlt, max_snaplen_for_dlt, pcap_datalink_val_to_name
 };
 
-static void
-name_peer(struct pcap_tcp_source *s, const struct pcap_tcp_address *address)
-{
-	const char *format = strchr(address->host, ':') != NULL ?
-	    "[%.100s]:%u" : "%.100s:%u";
-
-	snprintf(s->peer, sizeof(s->peer), format, address->host,
-	    address->port);
-}
-
 static int64_t
 end_of_attempt(const struct pcap_tcp_source *s, int64_t start)
 {
-	return (s->timeout == 0 ? PCAP_TCP_NEVER : start + s->timeout * 1000);
+	int64_t end = s->timeout == 0 ? PCAP_TCP_NEVER :
+	    start + s->timeout * 1000;
+
+	return (end < s->give_up ? end : s->give_up);
 }
 
 /* No state of a stream outlives its connection. */
@@ -70,92 +59,107 @@ forget_stream(struct pcap_tcp_source *s)
 	s->head.size = 1;
 }
 
-/*
- * Looks the name up until attempt_end; once only, unless the user wants to
- * wait for what is not there yet.
- */
-static int
-resolve(struct pcap_tcp_source *s, const struct pcap_tcp_address *address,
-    int persistent, int wake_fd)
+static struct pcap_tcp_source *
+new_source(const struct pcap_tcp_common *common,
+    struct pcap_tcp_tls_context *tls_context)
 {
-	struct pollfd pfd = { .fd = wake_fd, .events = POLLIN };
-	int error, saved_errno;
+	struct pcap_tcp_source *s = calloc(1, sizeof(*s));
+	const struct pcap_tcp_device *device = common->device;
 
-	for (;;) {
-		error = pcap_tcp_resolve(address->host, address->port,
-		    s->attempt_end, wake_fd, &s->addresses);
-		saved_errno = errno;
-		if (error == 0 || !persistent ||
-		    s->attempt_end - pcap_tcp_now() < MIN_BACKOFF ||
-		    poll(&pfd, 1, MIN_BACKOFF) > 0)
-			break;
+	if (s == NULL)
+		return (NULL);
+	s->buffer = malloc(PCAP_TCP_BUFFER_SIZE);
+	if (s->buffer == NULL) {
+		free(s);
+		return (NULL);
 	}
-	errno = saved_errno;
-	return (error);
+	s->capacity = PCAP_TCP_BUFFER_SIZE;
+	s->fd = -1;
+	s->epoll_fd = common->epoll_fd;
+	s->grown = common->grown;
+	s->device = device;
+	s->tls_context = tls_context;
+	s->timeout = device->timeout >= 0 ? device->timeout :
+	    PCAP_TCP_DEFAULT_TIMEOUT;
+	s->backoff = MIN_BACKOFF;
+	s->give_up = PCAP_TCP_NEVER;
+	s->per_second = pcap_tcp_per_second(common->precision);
+	pcap_tcp_decoder_init(&s->decoder, common->precision, &linktypes);
+	forget_stream(s);
+	return (s);
 }
 
-int
-pcap_tcp_source_open(struct pcap_tcp_source *s,
-    const struct pcap_tcp_device *device,
-    const struct pcap_tcp_address *address, int precision, int epoll_fd,
-    int wake_fd, char *errbuf)
+struct pcap_tcp_source *
+pcap_tcp_source_dial(const struct pcap_tcp_common *common,
+    const struct pcap_tcp_address *target,
+    struct pcap_tcp_tls_context *tls_context)
 {
-	int error;
+	struct pcap_tcp_source *s = new_source(common, tls_context);
 
-	memset(s, 0, sizeof(*s));
-	s->fd = -1;
-	s->epoll_fd = epoll_fd;
-	s->errbuf = errbuf;
-	s->timeout = device->timeout >= 0 ? device->timeout : DEFAULT_TIMEOUT;
-	s->keepalive = device->keepalive;
-	s->coming_back = device->reconnect != PCAP_TCP_RECONNECT_NO;
-	s->backoff = MIN_BACKOFF;
-	pcap_tcp_decoder_init(&s->decoder, precision, &linktypes);
-	name_peer(s, address);
-	s->buffer = malloc(BUFFER_SIZE);
-	if (s->buffer == NULL) {
-		pcapint_fmt_errmsg_for_errno(errbuf, PCAP_ERRBUF_SIZE, errno,
-		    "malloc");
-		return (-1);
-	}
-	s->capacity = BUFFER_SIZE;
-	forget_stream(s);
-
+	if (s == NULL)
+		return (NULL);
+	s->target = target;
+	if (target->scheme == PCAP_TCP_SCHEME_UNIX)
+		snprintf(s->peer, sizeof(s->peer), "%s", target->host);
+	else
+		pcap_tcp_print_peer(target->host, target->port, s->peer,
+		    sizeof(s->peer));
 	s->deadline = pcap_tcp_now();
-	s->attempt_end = end_of_attempt(s, s->deadline);
-	error = resolve(s, address,
-	    device->reconnect == PCAP_TCP_RECONNECT_YES, wake_fd);
-	if (error == 0)
-		return (0);
-	if (error == EAI_SYSTEM) {
-		error = errno;
-		pcapint_fmt_errmsg_for_errno(errbuf, PCAP_ERRBUF_SIZE, error,
-		    "cannot resolve %.100s", address->host);
-	} else {
-		snprintf(errbuf, PCAP_ERRBUF_SIZE, "cannot resolve %.100s: %s",
-		    address->host, gai_strerror(error));
-		error = EHOSTUNREACH;
-	}
-	errno = error;
-	return (-1);
+	return (s);
 }
 
 void
-pcap_tcp_source_close(struct pcap_tcp_source *s)
+pcap_tcp_source_free(struct pcap_tcp_source *s)
 {
 	/*
 	 * No epoll_ctl() and no shutdown() here: after a fork() the other
 	 * process may go on with the same connection.
 	 */
-	if (s->fd != -1)
+	pcap_tcp_tls_free(s->tls);
+	if (s->lookup != NULL)
+		pcap_tcp_lookup_abandon(s->lookup);
+	else if (s->fd != -1)
 		close(s->fd);
-	s->fd = -1;
-	if (s->addresses != NULL)
-		freeaddrinfo(s->addresses);
-	s->addresses = NULL;
+	pcap_tcp_free_addresses(s->addresses);
 	pcap_tcp_decoder_free(&s->decoder);
+	if (s->target == NULL)
+		*s->grown -= s->capacity - PCAP_TCP_BUFFER_SIZE;
 	free(s->buffer);
-	s->buffer = NULL;
+	free(s);
+}
+
+void
+pcap_tcp_source_watch(struct pcap_tcp_source *s, int on)
+{
+	struct epoll_event event;
+	short events = on ? s->events : 0;
+
+	if (s->fd == -1 || s->watched == events)
+		return;
+	memset(&event, 0, sizeof(event));
+	event.events = (uint32_t)events;
+	/* Without events, a hang-up would still be told. */
+	if (epoll_ctl(s->epoll_fd, events == 0 ? EPOLL_CTL_DEL :
+	    s->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s->fd,
+	    &event) == 0)
+		s->watched = events;
+}
+
+static void
+change_events(struct pcap_tcp_source *s, short events)
+{
+	s->events = events;
+	pcap_tcp_source_watch(s, 1);
+}
+
+/* The source waits for a descriptor from now on: 0, or -1 with errno. */
+static int
+wait_for(struct pcap_tcp_source *s, int fd, short events)
+{
+	s->fd = fd;
+	s->watched = 0;
+	change_events(s, events);
+	return (s->watched == events ? 0 : -1);
 }
 
 static void
@@ -164,9 +168,16 @@ disconnect(struct pcap_tcp_source *s)
 	if (s->fd == -1)
 		return;
 	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
-	/* Another process may have it from a fork(). */
-	shutdown(s->fd, SHUT_RDWR);
-	close(s->fd);
+	pcap_tcp_tls_free(s->tls);
+	s->tls = NULL;
+	if (s->lookup != NULL)
+		pcap_tcp_lookup_abandon(s->lookup);
+	else {
+		/* Another process may have it from a fork(). */
+		shutdown(s->fd, SHUT_RDWR);
+		close(s->fd);
+	}
+	s->lookup = NULL;
 	s->fd = -1;
 }
 
@@ -178,7 +189,8 @@ schedule_attempt(struct pcap_tcp_source *s)
 
 	s->state = PCAP_TCP_DOWN;
 	s->attempt_end = 0;
-	if (!s->coming_back) {
+	if (s->target == NULL ||
+	    s->device->reconnect == PCAP_TCP_RECONNECT_NO) {
 		s->deadline = PCAP_TCP_NEVER;
 		return;
 	}
@@ -200,7 +212,7 @@ hang_up(struct pcap_tcp_source *s, enum pcap_tcp_progress why, int error)
 	s->received_before = s->received;
 	forget_stream(s);
 	schedule_attempt(s);
-	errno = error;
+	s->errnum = error;
 	return (why);
 }
 
@@ -212,10 +224,10 @@ static enum pcap_tcp_progress
 no_address_left(struct pcap_tcp_source *s)
 {
 	if (s->failed_alike)
-		pcapint_fmt_errmsg_for_errno(s->errbuf, PCAP_ERRBUF_SIZE,
+		pcapint_fmt_errmsg_for_errno(s->error, sizeof(s->error),
 		    s->failed_errno, "cannot connect to %s", s->peer);
 	else
-		snprintf(s->errbuf, PCAP_ERRBUF_SIZE,
+		snprintf(s->error, sizeof(s->error),
 		    "cannot connect to %s: %.*s", s->peer, MAX_FAILED,
 		    s->failed);
 	return (hang_up(s, PCAP_TCP_UNREACHABLE, s->failed_errno));
@@ -252,32 +264,98 @@ share_of_attempt(const struct pcap_tcp_source *s)
 	return (now + (s->attempt_end - now) / left);
 }
 
-static int
-watch(struct pcap_tcp_source *s, int operation, uint32_t events)
-{
-	struct epoll_event event;
-
-	memset(&event, 0, sizeof(event));
-	event.events = events;
-	return (epoll_ctl(s->epoll_fd, operation, s->fd, &event));
-}
-
 /* Begins to connect to the first address, from s->address on, that can be. */
 static enum pcap_tcp_progress
 try_addresses(struct pcap_tcp_source *s)
 {
+	int fd;
+
 	for (; s->address != NULL; s->address = s->address->ai_next) {
-		s->fd = pcap_tcp_connect(s->address, s->keepalive);
-		if (s->fd != -1 &&
-		    watch(s, EPOLL_CTL_ADD, EPOLLOUT) == 0) {
+		fd = pcap_tcp_connect(s->address, s->device->keepalive);
+		if (fd != -1 && wait_for(s, fd, POLLOUT) == 0) {
 			s->state = PCAP_TCP_CONNECTING;
 			s->deadline = share_of_attempt(s);
 			return (PCAP_TCP_PROGRESS);
+		}
+		/* A Unix socket whose backlog is full. */
+		if (fd == -1 && errno == EAGAIN &&
+		    pcap_tcp_now() < s->attempt_end) {
+			s->state = PCAP_TCP_DOWN;
+			s->deadline = pcap_tcp_now() + UNIX_BACKOFF;
+			return (PCAP_TCP_WAIT);
 		}
 		note_failed_address(s, errno);
 		disconnect(s);
 	}
 	return (no_address_left(s));
+}
+
+static enum pcap_tcp_progress
+cannot_resolve(struct pcap_tcp_source *s, int error)
+{
+	int errnum = error == EAI_SYSTEM ? errno : EHOSTUNREACH;
+
+	if (error == EAI_SYSTEM)
+		pcapint_fmt_errmsg_for_errno(s->error, sizeof(s->error),
+		    errnum, "cannot resolve %.100s", s->target->host);
+	else
+		snprintf(s->error, sizeof(s->error),
+		    "cannot resolve %.100s: %s", s->target->host,
+		    gai_strerror(error));
+	return (hang_up(s, PCAP_TCP_UNREACHABLE, errnum));
+}
+
+static enum pcap_tcp_progress
+connect_to_all(struct pcap_tcp_source *s)
+{
+	s->failed[0] = '\0';
+	s->address = s->addresses;
+	return (try_addresses(s));
+}
+
+/* An address that needs no name server, or the start of a look-up. */
+static enum pcap_tcp_progress
+resolve(struct pcap_tcp_source *s)
+{
+	const struct pcap_tcp_address *target = s->target;
+
+	if (target->scheme == PCAP_TCP_SCHEME_UNIX) {
+		s->addresses = pcap_tcp_unix_address(target->host);
+		if (s->addresses == NULL)
+			return (cannot_resolve(s, EAI_SYSTEM));
+		return (connect_to_all(s));
+	}
+	if (pcap_tcp_numeric_address(target->host, target->port,
+	    &s->addresses) == 0)
+		return (connect_to_all(s));
+	s->lookup = pcap_tcp_lookup_start(target->host, target->port);
+	if (s->lookup == NULL ||
+	    wait_for(s, pcap_tcp_lookup_fd(s->lookup), POLLIN) == -1)
+		return (cannot_resolve(s, EAI_SYSTEM));
+	s->state = PCAP_TCP_RESOLVING;
+	s->deadline = s->attempt_end;
+	return (PCAP_TCP_WAIT);
+}
+
+static enum pcap_tcp_progress
+finish_resolving(struct pcap_tcp_source *s)
+{
+	struct pollfd pfd = { .fd = s->fd, .events = POLLIN };
+	int error;
+
+	if (poll(&pfd, 1, 0) <= 0) {
+		if (pcap_tcp_now() < s->deadline)
+			return (PCAP_TCP_WAIT);
+		errno = ETIMEDOUT;
+		return (cannot_resolve(s, EAI_SYSTEM));
+	}
+	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
+	s->fd = -1;
+	error = pcap_tcp_lookup_finish(s->lookup, &s->addresses);
+	s->lookup = NULL;
+	if (error != 0)
+		return (cannot_resolve(s, error));
+	return (connect_to_all(s));
 }
 
 static enum pcap_tcp_progress
@@ -287,12 +365,106 @@ start_attempt(struct pcap_tcp_source *s)
 
 	if (now < s->deadline)
 		return (PCAP_TCP_WAIT);
-	/* The first attempt began with the look-up of the name. */
 	if (s->attempt_end == 0)
 		s->attempt_end = end_of_attempt(s, now);
-	s->failed[0] = '\0';
-	s->address = s->addresses;
-	return (try_addresses(s));
+	/* Those found once are kept: the program may chroot() after that. */
+	if (s->addresses == NULL)
+		return (resolve(s));
+	return (connect_to_all(s));
+}
+
+static void
+explain_loss(struct pcap_tcp_source *s, int error)
+{
+	if (s->tls != NULL && (error == EPROTO || error == ECONNABORTED))
+		snprintf(s->error, sizeof(s->error), "%.90s: %s", s->peer,
+		    pcap_tcp_tls_error(s->tls));
+	else if (error != 0)
+		pcapint_fmt_errmsg_for_errno(s->error, sizeof(s->error),
+		    error, "%s", s->peer);
+	else
+		snprintf(s->error, sizeof(s->error),
+		    "%s closed the connection %s the stream header", s->peer,
+		    s->left > 0 ? "within" : "before");
+}
+
+static enum pcap_tcp_progress
+connection_lost(struct pcap_tcp_source *s, int error)
+{
+	int errnum = error != 0 ? error : ECONNRESET;
+
+	if (!s->decoder.started) {
+		explain_loss(s, error);
+		return (hang_up(s, PCAP_TCP_UNREACHABLE, errnum));
+	}
+	if (error == 0 && s->left == 0) {
+		snprintf(s->error, sizeof(s->error), "end of stream");
+		return (hang_up(s, PCAP_TCP_END, 0));
+	}
+	/* TLS that is cut off between two records is worth a word. */
+	if (error == 0 || error == ECONNRESET ||
+	    (error == ECONNABORTED && s->left > 0))
+		snprintf(s->error, sizeof(s->error), TERMINATED);
+	else
+		explain_loss(s, error);
+	return (hang_up(s, PCAP_TCP_FAILED, errnum));
+}
+
+static enum pcap_tcp_progress
+not_in_time(struct pcap_tcp_source *s)
+{
+	if (s->decoder.started) {
+		snprintf(s->error, sizeof(s->error),
+		    "%s sent no whole record within %d seconds", s->peer,
+		    s->timeout);
+		return (hang_up(s, PCAP_TCP_FAILED, ETIMEDOUT));
+	}
+	snprintf(s->error, sizeof(s->error), "%s took the connection but "
+	    "sent no pcap stream within %d seconds%s", s->peer, s->timeout,
+	    s->tls_context == NULL && s->target != NULL &&
+	    s->target->scheme == PCAP_TCP_SCHEME_TCP ?
+	    " (a TLS server needs tls:)" : "");
+	return (hang_up(s, PCAP_TCP_UNREACHABLE, ETIMEDOUT));
+}
+
+/* The connection is there: the handshake or the stream is next. */
+static enum pcap_tcp_progress
+start_stream(struct pcap_tcp_source *s)
+{
+	const char *host = NULL;
+
+	s->state = PCAP_TCP_CONNECTED;
+	s->deadline = s->attempt_end;
+	change_events(s, POLLIN);
+	if (s->tls_context == NULL)
+		return (PCAP_TCP_PROGRESS);
+	if (s->target != NULL)
+		host = s->device->servername != NULL ?
+		    s->device->servername : s->target->host;
+	s->tls = pcap_tcp_tls_new(s->tls_context, s->fd, host);
+	if (s->tls == NULL)
+		return (connection_lost(s, ENOMEM));
+	s->state = PCAP_TCP_IN_HANDSHAKE;
+	return (PCAP_TCP_PROGRESS);
+}
+
+static enum pcap_tcp_progress
+go_on_with_handshake(struct pcap_tcp_source *s)
+{
+	if (pcap_tcp_tls_handshake(s->tls) == 0) {
+		s->state = PCAP_TCP_CONNECTED;
+		change_events(s, POLLIN);
+		return (PCAP_TCP_PROGRESS);
+	}
+	if (errno != EAGAIN)
+		return (connection_lost(s, errno));
+	change_events(s, pcap_tcp_tls_events(s->tls));
+	if (pcap_tcp_now() < s->deadline)
+		return (PCAP_TCP_WAIT);
+	snprintf(s->error, sizeof(s->error), "%s took the connection but "
+	    "finished no TLS handshake within %d seconds", s->peer,
+	    s->timeout);
+	return (hang_up(s, PCAP_TCP_UNREACHABLE, ETIMEDOUT));
 }
 
 static enum pcap_tcp_progress
@@ -307,81 +479,98 @@ finish_connecting(struct pcap_tcp_source *s)
 	}
 	/* Connected and reset since: what came in between still counts. */
 	s->was_reset = error == ECONNRESET;
-	if (error == ECONNRESET || error == EPIPE)
-		error = 0;
-	if (error == 0 && watch(s, EPOLL_CTL_MOD, EPOLLIN) == -1)
-		error = errno;
-	if (error != 0) {
-		note_failed_address(s, error);
-		disconnect(s);
-		s->address = s->address->ai_next;
-		return (try_addresses(s));
+	if (error == 0 || error == ECONNRESET || error == EPIPE)
+		return (start_stream(s));
+	note_failed_address(s, error);
+	disconnect(s);
+	s->address = s->address->ai_next;
+	return (try_addresses(s));
+}
+
+struct pcap_tcp_source *
+pcap_tcp_source_accept(const struct pcap_tcp_common *common, int fd,
+    const char *peer, struct pcap_tcp_tls_context *tls_context)
+{
+	struct pcap_tcp_source *s = new_source(common, tls_context);
+
+	if (s == NULL) {
+		close(fd);
+		return (NULL);
 	}
-	s->state = PCAP_TCP_CONNECTED;
-	s->deadline = s->attempt_end;
-	return (PCAP_TCP_PROGRESS);
+	snprintf(s->peer, sizeof(s->peer), "%s", peer);
+	/* No limit is for opening: a place is not for ever. */
+	if (s->timeout == 0)
+		s->timeout = PCAP_TCP_DEFAULT_TIMEOUT;
+	s->attempt_end = end_of_attempt(s, pcap_tcp_now());
+	if (wait_for(s, fd, POLLIN) == 0 &&
+	    start_stream(s) == PCAP_TCP_PROGRESS)
+		return (s);
+	pcap_tcp_source_free(s);
+	return (NULL);
 }
 
 /*
- * Makes room behind the bytes that were not decoded yet.  The buffer doubles
- * only when it is full of one record whose length was checked, so that a
- * peer gets no memory for a claim; it shrinks when that record is through.
+ * The buffer doubles only when it is full of one record whose length was
+ * checked, so that a peer gets no memory for a claim; it shrinks when that
+ * record is through.  Anybody may be a sender: all of them together have a
+ * limit, and a long record of one has to be here in time.
  */
 static int
-make_room(struct pcap_tcp_source *s)
+resize_buffer(struct pcap_tcp_source *s, size_t capacity)
 {
-	size_t capacity = s->capacity;
+	size_t grown = *s->grown + capacity - s->capacity;
 	u_char *buffer;
 
-	if (s->next != s->buffer)
-		memmove(s->buffer, s->next, s->left);
-	s->next = s->buffer;
-	if (s->left == s->capacity)
-		capacity *= 2;
-	else if (s->left < BUFFER_SIZE && s->head.size <= BUFFER_SIZE)
-		capacity = BUFFER_SIZE;
-	if (capacity == s->capacity)
-		return (0);
+	if (s->target == NULL && capacity > s->capacity) {
+		if (grown > MAX_GROWN) {
+			errno = ENOMEM;
+			return (-1);
+		}
+		if (s->deadline == PCAP_TCP_NEVER)
+			s->deadline = end_of_attempt(s, pcap_tcp_now());
+	}
 	buffer = realloc(s->buffer, capacity);
 	if (buffer == NULL)
 		return (-1);
+	if (s->target == NULL)
+		*s->grown = grown;
+	if (s->decoder.started && capacity == PCAP_TCP_BUFFER_SIZE)
+		s->deadline = PCAP_TCP_NEVER;
 	s->next = s->buffer = buffer;
 	s->capacity = capacity;
 	return (0);
 }
 
-static enum pcap_tcp_progress
-connection_lost(struct pcap_tcp_source *s, int error)
+/* Makes room behind the bytes that were not decoded yet. */
+static int
+make_room(struct pcap_tcp_source *s)
 {
-	if (!s->decoder.started) {
-		if (error != 0)
-			pcapint_fmt_errmsg_for_errno(s->errbuf,
-			    PCAP_ERRBUF_SIZE, error, "%s", s->peer);
-		else
-			snprintf(s->errbuf, PCAP_ERRBUF_SIZE,
-			    "%s closed the connection %s the stream header",
-			    s->peer, s->left > 0 ? "within" : "before");
-		return (hang_up(s, PCAP_TCP_UNREACHABLE,
-		    error != 0 ? error : ECONNRESET));
-	}
-	if (error == 0 && s->left == 0) {
-		snprintf(s->errbuf, PCAP_ERRBUF_SIZE, "end of stream");
-		return (hang_up(s, PCAP_TCP_END, 0));
-	}
-	if (error == 0 || error == ECONNRESET)
-		snprintf(s->errbuf, PCAP_ERRBUF_SIZE, TERMINATED);
-	else
-		pcapint_fmt_errmsg_for_errno(s->errbuf, PCAP_ERRBUF_SIZE,
-		    error, "%s", s->peer);
-	return (hang_up(s, PCAP_TCP_FAILED, error != 0 ? error : ECONNRESET));
+	if (s->next != s->buffer)
+		memmove(s->buffer, s->next, s->left);
+	s->next = s->buffer;
+	if (s->left == s->capacity)
+		return (resize_buffer(s, s->capacity * 2));
+	if (s->left < PCAP_TCP_BUFFER_SIZE &&
+	    s->head.size <= PCAP_TCP_BUFFER_SIZE &&
+	    s->capacity != PCAP_TCP_BUFFER_SIZE)
+		return (resize_buffer(s, PCAP_TCP_BUFFER_SIZE));
+	return (0);
 }
 
-static enum pcap_tcp_progress
-no_stream_in_time(struct pcap_tcp_source *s)
+static ssize_t
+receive(struct pcap_tcp_source *s)
 {
-	snprintf(s->errbuf, PCAP_ERRBUF_SIZE, "%s took the connection but "
-	    "sent no pcap stream within %d seconds", s->peer, s->timeout);
-	return (hang_up(s, PCAP_TCP_UNREACHABLE, ETIMEDOUT));
+	u_char *end = s->next + s->left;
+	size_t room = s->capacity - s->left;
+	ssize_t n;
+
+	if (s->tls != NULL)
+		return (pcap_tcp_tls_read(s->tls, end, room));
+	/* read() and not recv(): some programs' sandboxes know only that. */
+	do {
+		n = read(s->fd, end, room);
+	} while (n == -1 && errno == EINTR);
+	return (n);
 }
 
 static enum pcap_tcp_progress
@@ -389,16 +578,13 @@ read_stream(struct pcap_tcp_source *s)
 {
 	ssize_t n;
 
-	/* Blocks without an interface may come for ever. */
-	if (!s->decoder.started && s->decoder.offset > 0 &&
+	/* Blocks without an interface may come for ever, as may a record. */
+	if (s->deadline != PCAP_TCP_NEVER && s->decoder.offset > 0 &&
 	    pcap_tcp_now() >= s->deadline)
-		return (no_stream_in_time(s));
+		return (not_in_time(s));
 	if (make_room(s) == -1)
 		return (connection_lost(s, ENOMEM));
-	/* read() and not recv(): some programs' sandboxes know only that. */
-	do {
-		n = read(s->fd, s->next + s->left, s->capacity - s->left);
-	} while (n == -1 && errno == EINTR);
+	n = receive(s);
 	if (n > 0) {
 		s->left += (size_t)n;
 		return (PCAP_TCP_PROGRESS);
@@ -407,16 +593,18 @@ read_stream(struct pcap_tcp_source *s)
 		return (connection_lost(s, s->was_reset ? ECONNRESET : 0));
 	if (errno != EAGAIN)
 		return (connection_lost(s, errno));
+	if (s->tls != NULL)
+		change_events(s, pcap_tcp_tls_events(s->tls));
 	if (s->deadline != PCAP_TCP_NEVER && pcap_tcp_now() >= s->deadline)
-		return (no_stream_in_time(s));
+		return (not_in_time(s));
 	return (PCAP_TCP_WAIT);
 }
 
-enum pcap_tcp_progress
-pcap_tcp_source_advance(struct pcap_tcp_source *s)
+static enum pcap_tcp_progress
+step(struct pcap_tcp_source *s)
 {
 	if (s->decoded == PCAP_TCP_ERROR) {
-		snprintf(s->errbuf, PCAP_ERRBUF_SIZE, "%.90s: %s", s->peer,
+		snprintf(s->error, sizeof(s->error), "%.90s: %s", s->peer,
 		    s->decoder.error);
 		return (hang_up(s, PCAP_TCP_FAILED, EPROTO));
 	}
@@ -425,10 +613,25 @@ pcap_tcp_source_advance(struct pcap_tcp_source *s)
 	case PCAP_TCP_DOWN:
 		return (start_attempt(s));
 
+	case PCAP_TCP_RESOLVING:
+		return (finish_resolving(s));
+
 	case PCAP_TCP_CONNECTING:
 		return (finish_connecting(s));
+
+	case PCAP_TCP_IN_HANDSHAKE:
+		return (go_on_with_handshake(s));
 
 	default:
 		return (read_stream(s));
 	}
+}
+
+enum pcap_tcp_progress
+pcap_tcp_source_advance(struct pcap_tcp_source *s)
+{
+	enum pcap_tcp_progress progress = step(s);
+
+	s->waiting = progress == PCAP_TCP_WAIT;
+	return (progress);
 }

@@ -2,8 +2,10 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * pcap-tcp-transport.c - name look-up and TCP connections
+ * pcap-tcp-transport.c - TCP and Unix connections
  */
+
+#define _GNU_SOURCE	/* accept4() */
 
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -11,17 +13,16 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,141 +50,38 @@ pcap_tcp_poll_timeout(int64_t then)
 	return (wait > INT_MAX ? INT_MAX : (int)wait);
 }
 
-/*
- * getaddrinfo() blocks as long as the name servers please and cannot be
- * interrupted, so a thread of its own makes the call.  The last of the two
- * to be done with a look-up frees it.
- */
-struct lookup {
-	int references;
-	int done_fd;		/* an eventfd, readable when done */
-	int error, errnum;	/* getaddrinfo()'s, and errno */
-	struct addrinfo *list;
-	struct addrinfo hints;
-	char port[sizeof("65535")];
-	char host[];
-};
-
-static void
-lookup_release(struct lookup *l)
+struct addrinfo *
+pcap_tcp_unix_address(const char *path)
 {
-	if (__atomic_sub_fetch(&l->references, 1, __ATOMIC_ACQ_REL) != 0)
-		return;
-	if (l->list != NULL)
-		freeaddrinfo(l->list);
-	close(l->done_fd);
-	free(l);
-}
+	struct {
+		struct addrinfo info;
+		struct sockaddr_un address;
+	} *a;
+	size_t size = strlen(path) + 1;
 
-static void *
-lookup_thread(void *arg)
-{
-	struct lookup *l = arg;
-	const uint64_t one = 1;
-
-	l->error = getaddrinfo(l->host, l->port, &l->hints, &l->list);
-	l->errnum = errno;
-	(void)!write(l->done_fd, &one, sizeof(one));
-	lookup_release(l);
-	return (NULL);
-}
-
-/* The program's signals are not for a thread that it does not know of. */
-static int
-lookup_start(struct lookup *l)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	sigset_t all, old;
-	int error;
-
-	sigfillset(&all);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&thread, &attr, lookup_thread, l);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	return (error);
-}
-
-/* Returns NULL with errno set. */
-static struct lookup *
-lookup_new(const char *host, const char *port, const struct addrinfo *hints)
-{
-	size_t size = strlen(host) + 1;
-	struct lookup *l = calloc(1, sizeof(*l) + size);
-	int error;
-
-	if (l == NULL)
+	if (size > sizeof(a->address.sun_path)) {
+		errno = ENAMETOOLONG;
 		return (NULL);
-	memcpy(l->host, host, size);
-	memcpy(l->port, port, sizeof(l->port));
-	l->hints = *hints;
-	l->references = 2;
-	l->done_fd = eventfd(0, EFD_CLOEXEC);
-	error = l->done_fd == -1 ? errno : lookup_start(l);
-	if (error == 0)
-		return (l);
-	if (l->done_fd != -1)
-		close(l->done_fd);
-	free(l);
-	errno = error;
-	return (NULL);
-}
-
-/* Waits for the look-up and takes its result, or leaves it to itself. */
-static int
-lookup_finish(struct lookup *l, int64_t deadline, int wake_fd,
-    struct addrinfo **list)
-{
-	struct pollfd fds[2];
-	int error = EAI_SYSTEM, errnum, n;
-
-	fds[0].fd = l->done_fd;
-	fds[1].fd = wake_fd;
-	fds[0].events = fds[1].events = POLLIN;
-	do {
-		n = poll(fds, 2, pcap_tcp_poll_timeout(deadline));
-	} while (n == -1 && errno == EINTR);
-	if (n == 0)
-		errnum = ETIMEDOUT;
-	else if (fds[0].revents == 0)
-		errnum = EINTR;
-	else {
-		error = l->error;
-		errnum = l->errnum;
-		*list = l->list;
-		l->list = NULL;
 	}
-	lookup_release(l);
-	errno = errnum;
-	return (error);
+	a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return (NULL);
+	a->address.sun_family = AF_UNIX;
+	memcpy(a->address.sun_path, path, size);
+	a->info.ai_family = AF_UNIX;
+	a->info.ai_socktype = SOCK_STREAM;
+	a->info.ai_addr = (struct sockaddr *)&a->address;
+	a->info.ai_addrlen = sizeof(a->address);
+	return (&a->info);
 }
 
-int
-pcap_tcp_resolve(const char *host, unsigned short port, int64_t deadline,
-    int wake_fd, struct addrinfo **list)
+void
+pcap_tcp_free_addresses(struct addrinfo *list)
 {
-	struct addrinfo hints;
-	struct lookup *l;
-	char service[sizeof("65535")];
-	int error;
-
-	*list = NULL;
-	snprintf(service, sizeof(service), "%u", port);
-	memset(&hints, 0, sizeof(hints));
-	hints.ai_socktype = SOCK_STREAM;
-	hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-	error = getaddrinfo(host, service, &hints, list);
-	if (error == 0)
-		return (0);
-
-	hints.ai_flags = AI_NUMERICSERV;
-	l = lookup_new(host, service, &hints);
-	if (l == NULL)
-		return (EAI_SYSTEM);
-	return (lookup_finish(l, deadline, wake_fd, list));
+	if (list != NULL && list->ai_family == AF_UNIX)
+		free(list);
+	else if (list != NULL)
+		freeaddrinfo(list);
 }
 
 static void
@@ -201,24 +99,37 @@ set_keepalive(int fd, int seconds)
 	    sizeof(probes));
 }
 
+static int
+open_socket(const struct addrinfo *address)
+{
+	return (socket(address->ai_family,
+	    address->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    address->ai_protocol));
+}
+
+/* Returns -1 with errno as it is. */
+static int
+close_failed(int fd)
+{
+	int saved_errno = errno;
+
+	close(fd);
+	errno = saved_errno;
+	return (-1);
+}
+
 int
 pcap_tcp_connect(const struct addrinfo *address, int keepalive)
 {
-	int fd, saved_errno;
+	int fd = open_socket(address);
 
-	fd = socket(address->ai_family,
-	    address->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	    address->ai_protocol);
 	if (fd == -1)
 		return (-1);
-	set_keepalive(fd, keepalive);
+	if (address->ai_family != AF_UNIX)
+		set_keepalive(fd, keepalive);
 	if (connect(fd, address->ai_addr, address->ai_addrlen) == -1 &&
-	    errno != EINPROGRESS && errno != EINTR) {
-		saved_errno = errno;
-		close(fd);
-		errno = saved_errno;
-		return (-1);
-	}
+	    errno != EINPROGRESS && errno != EINTR)
+		return (close_failed(fd));
 	return (fd);
 }
 
@@ -260,6 +171,44 @@ pcap_tcp_connect_result(int fd)
 	return (error);
 }
 
+int
+pcap_tcp_listen(const struct addrinfo *address)
+{
+	const int on = 1, off = 0;
+	int fd = open_socket(address);
+
+	if (fd == -1)
+		return (-1);
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (address->ai_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off,
+		    sizeof(off));
+	if (bind(fd, address->ai_addr, address->ai_addrlen) == -1 ||
+	    listen(fd, SOMAXCONN) == -1)
+		return (close_failed(fd));
+	return (fd);
+}
+
+int
+pcap_tcp_accept(int fd, int keepalive, char *peer, size_t size)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+	char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 1], port[sizeof("65535")];
+
+	fd = accept4(fd, (struct sockaddr *)&address, &len,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd == -1)
+		return (-1);
+	set_keepalive(fd, keepalive);
+	if (getnameinfo((struct sockaddr *)&address, len, host, sizeof(host),
+	    port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+		pcap_tcp_print_peer(host, (unsigned int)atoi(port), peer, size);
+	else
+		snprintf(peer, size, "a sender");
+	return (fd);
+}
+
 void
 pcap_tcp_print_address(const struct addrinfo *address, char *text,
     size_t size)
@@ -267,4 +216,12 @@ pcap_tcp_print_address(const struct addrinfo *address, char *text,
 	if (getnameinfo(address->ai_addr, address->ai_addrlen, text,
 	    (socklen_t)size, NULL, 0, NI_NUMERICHOST) != 0)
 		snprintf(text, size, "?");
+}
+
+void
+pcap_tcp_print_peer(const char *host, unsigned int port, char *text,
+    size_t size)
+{
+	snprintf(text, size, strchr(host, ':') != NULL ? "[%.100s]:%u" :
+	    "%.100s:%u", host, port);
 }

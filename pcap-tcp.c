@@ -2,10 +2,10 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * pcap-tcp.c - PCAP-over-IP: reads the pcap stream that a TCP peer sends as
- * if it came from a network interface.
+ * pcap-tcp.c - PCAP-over-IP: reads the pcap streams that TCP peers send as
+ * if they came from a network interface.
  *
- *	socket -> source's buffer -> decoder -> filter -> callback
+ *	socket -> source's buffer -> decoder -> merge -> filter -> callback
  */
 
 #ifdef HAVE_CONFIG_H
@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +25,9 @@
 #include "pcap-tcp-compat.h"
 #include "pcap-tcp.h"
 #include "pcap-tcp-device.h"
-#include "pcap-tcp-source.h"
-#include "pcap-tcp-transport.h"
+#include "pcap-tcp-feed.h"
+#include "pcap-tcp-named.h"
+#include "pcap-tcp-signal.h"
 
 /*
  * A non-blocking read that meets nothing but filtered-out packets returns
@@ -35,20 +35,24 @@
  */
 #define NONBLOCK_STEPS	16
 
+/* How long a source may hold the others back, where no timeout is shorter. */
+#define MAX_HOLD	100	/* ms */
+
 /*
  * p->fd, which is the selectable descriptor too, is an epoll set.  In it are
- * the source's socket; wake_fd, an eventfd that is readable while records
- * wait in the buffer or the loop is to be broken; and timer_fd, for what the
- * source does without an event.
+ * the sources' sockets; wake_fd, an eventfd that is readable while records
+ * wait in a buffer or the loop is to be broken; and timer_fd, for what the
+ * sources do without an event.
  */
 struct pcap_tcp {
-	struct pcap_tcp_source source;
+	struct pcap_tcp_feed feed;
 	int wake_fd;
 	int timer_fd;
 	int64_t timer;		/* when timer_fd becomes readable */
 	int ready;		/* wake_fd says that records wait */
 	int nonblock;
 	int must_align, must_swap;	/* the data of records */
+	int dlt;		/* what the device name says, or -1 */
 	struct pcap_tcp_device device;
 };
 
@@ -108,47 +112,45 @@ arm_timer(struct pcap_tcp *pt, int64_t ms)
 		pt->timer = ms;
 }
 
-static void
-set_timer(struct pcap_tcp *pt)
-{
-	if (pt->source.deadline != pt->timer)
-		arm_timer(pt, pt->source.deadline);
-}
-
 /*
- * Waits until the source can go on, the loop is broken, or the time has
- * come; not at all if the handle is non-blocking.
+ * Waits until the sources can go on, the loop is broken, or the time has
+ * come; not at all if the handle is non-blocking.  Returns 0 if that is how
+ * it stays.
  */
-static void
-wait_for_source(pcap_t *p, int64_t until)
+static int
+wait_for_sources(pcap_t *p, int64_t until)
 {
 	struct pcap_tcp *pt = p->priv;
-	struct pollfd fds[2];
+	int events;
 
-	set_timer(pt);
 	set_ready(pt, 0);
 	/* That may have cleared the wake of a break. */
 	if (p->break_loop)
-		return;
-	fds[0].fd = p->fd;
-	fds[1].fd = pt->wake_fd;
-	fds[0].events = fds[1].events = POLLIN;
-	if (poll(fds, 2, pt->nonblock ? 0 : pcap_tcp_poll_timeout(until)) > 0 &&
-	    fds[1].revents != 0)
+		return (1);
+	events = pcap_tcp_feed_wait(&pt->feed, pt->wake_fd, -1,
+	    pt->nonblock ? 0 : until);
+	if (events & PCAP_TCP_FEED_WOKEN)
 		clear_wake(pt);
+	return (!pt->nonblock || events != 0);
 }
 
 /*
  * Makes the descriptor say what the next read will find: a record or an
- * error in the buffer, or a break.
+ * error in a buffer, or a break.
  */
 static void
 settle(pcap_t *p)
 {
 	struct pcap_tcp *pt = p->priv;
+	int64_t deadline;
 
-	set_timer(pt);
-	set_ready(pt, pcap_tcp_source_peek(&pt->source) != PCAP_TCP_MORE);
+	if (pcap_tcp_feed_ready(&pt->feed, &deadline))
+		set_ready(pt, 1);
+	else {
+		set_ready(pt, 0);
+		if (deadline != pt->timer)
+			arm_timer(pt, deadline);
+	}
 	if (p->break_loop)
 		wake(pt);
 }
@@ -211,18 +213,17 @@ static int
 deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 {
 	struct pcap_tcp *pt = p->priv;
-	struct pcap_tcp_source *s = &pt->source;
+	struct pcap_tcp_source *s;
 	const struct bpf_insn *fcode;
 	struct pcap_pkthdr h;
 	u_char *data;
 	int n = 0;
 
 	while (n < cnt && !p->break_loop &&
-	    pcap_tcp_source_peek(s) == PCAP_TCP_RECORD) {
+	    (s = pcap_tcp_feed_next(&pt->feed)) != NULL) {
 		h = s->head.h;
 		data = s->head.data;
 		pcap_tcp_source_pop(s);
-		s->received++;
 		if (pt->must_align)
 			data = align(data, h.caplen);
 		if (pt->must_swap && s->decoder.swapped != p->swapped &&
@@ -285,10 +286,9 @@ pcap_tcp_read(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 			break;
 		steps++;
 
-		progress = pcap_tcp_source_advance(&pt->source);
+		progress = pcap_tcp_feed_advance(&pt->feed);
 		if (progress == PCAP_TCP_WAIT) {
-			wait_for_source(p, until);
-			if (pt->nonblock && !p->break_loop)
+			if (!wait_for_sources(p, until))
 				break;
 		} else if (progress == PCAP_TCP_PROGRESS) {
 			if (pt->nonblock && steps >= NONBLOCK_STEPS) {
@@ -311,11 +311,8 @@ static int
 pcap_tcp_stats(pcap_t *p, struct pcap_stat *ps)
 {
 	const struct pcap_tcp *pt = p->priv;
-	const struct pcap_tcp_source *s = &pt->source;
 
-	ps->ps_recv = (u_int)s->received;
-	ps->ps_drop = (u_int)s->decoder.dropped;
-	ps->ps_ifdrop = (u_int)s->decoder.if_dropped;
+	pcap_tcp_feed_stats(&pt->feed, ps);
 	return (0);
 }
 
@@ -367,7 +364,7 @@ pcap_tcp_cleanup(pcap_t *p)
 {
 	struct pcap_tcp *pt = p->priv;
 
-	pcap_tcp_source_close(&pt->source);
+	pcap_tcp_feed_close(&pt->feed);
 	close_fd(&pt->wake_fd);
 	close_fd(&pt->timer_fd);
 	pcapint_cleanup_live_common(p);
@@ -399,52 +396,81 @@ open_descriptors(pcap_t *p)
 	return (0);
 }
 
-/* Waits for the first stream header; 0, or -1 with errbuf and errno set. */
+/*
+ * Waits for the first stream headers; 0, or -1 with errbuf and errno set.
+ */
 static int
-await_stream(pcap_t *p)
+await_streams(pcap_t *p, int stop_fd)
 {
 	struct pcap_tcp *pt = p->priv;
-	struct pcap_tcp_source *s = &pt->source;
-	int64_t until = s->attempt_end;
-	enum pcap_tcp_progress progress;
+	int events, opened;
 
-	for (;;) {
-		pcap_tcp_source_decode_start(s);
-		if (s->decoder.started)
-			return (0);
-		if (p->break_loop) {
+	while ((opened = pcap_tcp_feed_opened(&pt->feed)) == 0) {
+		events = 0;
+		if (pcap_tcp_feed_advance(&pt->feed) == PCAP_TCP_WAIT)
+			events = pcap_tcp_feed_wait(&pt->feed, pt->wake_fd,
+			    stop_fd, PCAP_TCP_NEVER);
+		if (p->break_loop || (events & PCAP_TCP_FEED_STOPPED)) {
 			snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
-			    "interrupted while waiting for %s", s->peer);
+			    "interrupted while waiting for %s",
+			    pt->feed.ndialed == 1 ? pt->feed.source[0]->peer :
+			    "a pcap stream");
 			errno = EINTR;
 			return (-1);
 		}
-		progress = pcap_tcp_source_advance(s);
-		if (progress == PCAP_TCP_WAIT)
-			wait_for_source(p, PCAP_TCP_NEVER);
-		else if (progress != PCAP_TCP_PROGRESS) {
-			if (pt->device.reconnect != PCAP_TCP_RECONNECT_YES ||
-			    s->deadline >= until)
-				return (-1);
-			s->attempt_end = until;
-		}
+		if (events & PCAP_TCP_FEED_WOKEN)
+			clear_wake(pt);
 	}
+	return (opened == 1 ? 0 : -1);
+}
+
+static int
+open_streams(pcap_t *p)
+{
+	struct pcap_tcp *pt = p->priv;
+	const struct pcap_tcp_common common = {
+		.device = &pt->device,
+		.precision = p->opt.tstamp_precision,
+		.epoll_fd = p->fd
+	};
+	int hold = p->opt.timeout > 0 && p->opt.timeout < MAX_HOLD ?
+	    p->opt.timeout : MAX_HOLD;
+	int stop_fd, status, saved_errno;
+	sigset_t saved;
+
+	if (pcap_tcp_feed_open(&pt->feed, &common, hold, pt->dlt,
+	    p->errbuf) == -1)
+		return (-1);
+	stop_fd = pcap_tcp_signal_hold(&saved);
+	status = await_streams(p, stop_fd);
+	saved_errno = errno;
+	pcap_tcp_signal_release(stop_fd, &saved);
+	errno = saved_errno;
+	return (status);
+}
+
+static void
+describe_stream(pcap_t *p, const struct pcap_tcp_decoder *d)
+{
+	p->linktype = d->dlt;
+	p->linktype_ext = d->linktype_ext;
+	p->swapped = d->swapped;
+	p->version_major = d->version_major;
+	p->version_minor = d->version_minor;
 }
 
 static int
 pcap_tcp_activate(pcap_t *p)
 {
 	struct pcap_tcp *pt = p->priv;
-	struct pcap_tcp_source *s = &pt->source;
+	const struct pcap_tcp_source *s;
 	int max_snaplen, saved_errno;
 
 	if (p->opt.rfmon)
 		return (PCAP_ERROR_RFMON_NOTSUP);
 
 	p->breakloop_op = pcap_tcp_breakloop;
-	if (open_descriptors(p) == -1 ||
-	    pcap_tcp_source_open(s, &pt->device, &pt->device.source[0],
-	    p->opt.tstamp_precision, p->fd, pt->wake_fd, p->errbuf) == -1 ||
-	    await_stream(p) == -1) {
+	if (open_descriptors(p) == -1 || open_streams(p) == -1) {
 		saved_errno = errno;
 		p->break_loop = 0;
 		pcap_tcp_cleanup(p);
@@ -452,13 +478,13 @@ pcap_tcp_activate(pcap_t *p)
 		return (PCAP_ERROR);
 	}
 
-	p->linktype = s->decoder.dlt;
+	s = pcap_tcp_feed_first_stream(&pt->feed);
+	if (s != NULL)
+		describe_stream(p, &s->decoder);
+	else
+		p->linktype = pt->dlt;
 	pt->must_align = has_pseudo_header(p->linktype);
 	pt->must_swap = has_sender_order(p->linktype);
-	p->linktype_ext = s->decoder.linktype_ext;
-	p->swapped = s->decoder.swapped;
-	p->version_major = s->decoder.version_major;
-	p->version_minor = s->decoder.version_minor;
 	/*
 	 * Not the stream's own, which another one may exceed: what the
 	 * program did not ask to be cut is not cut.
@@ -466,7 +492,7 @@ pcap_tcp_activate(pcap_t *p)
 	max_snaplen = (int)max_snaplen_for_dlt(p->linktype);
 	if (p->snapshot <= 0 || p->snapshot > max_snaplen)
 		p->snapshot = max_snaplen;
-	p->bufsize = (u_int)s->capacity;
+	p->bufsize = PCAP_TCP_BUFFER_SIZE;
 	p->selectable_fd = p->fd;
 	p->read_op = pcap_tcp_read;
 	p->inject_op = pcap_tcp_inject;
@@ -479,6 +505,7 @@ pcap_tcp_activate(pcap_t *p)
 	p->cleanup_op = pcap_tcp_cleanup;
 	/* Filters are for packets of another host, as with a file. */
 	p->bpf_codegen_flags |= BPF_OFFLINE_AF_HANDLING;
+	pcap_tcp_feed_start(&pt->feed);
 	settle(p);
 	return (0);
 }
@@ -486,47 +513,138 @@ pcap_tcp_activate(pcap_t *p)
 int
 pcap_tcp_is_device(const char *name)
 {
-	return (pcap_tcp_device_is_ours(name));
+	struct pcap_tcp_named named = { 0 };
+	int is_ours = pcap_tcp_device_is_ours(name) ||
+	    pcap_tcp_named_find(&named, name);
+
+	pcap_tcp_named_close(&named);
+	return (is_ours);
+}
+
+/* A link type's name, or its number in files; -1 if it is none. */
+static int
+parse_linktype(const char *text)
+{
+	char *end;
+	unsigned long number;
+	int dlt = pcap_datalink_name_to_val(text);
+
+	if (dlt != -1 || !PCAP_ISDIGIT(*text))
+		return (dlt);
+	number = strtoul(text, &end, 10);
+	if (*end != '\0' || number > UINT16_MAX)
+		return (-1);
+	return (linktype_to_dlt((int)number));
+}
+
+static int
+parse_device(struct pcap_tcp *pt, const char *device, char *ebuf)
+{
+	const char *linktype;
+
+	if (pcap_tcp_device_parse(&pt->device, device, ebuf,
+	    PCAP_ERRBUF_SIZE) == -1)
+		return (-1);
+	linktype = pt->device.linktype;
+	pt->dlt = linktype == NULL ? -1 : parse_linktype(linktype);
+	if (linktype != NULL && pt->dlt == -1)
+		return (pcap_tcp_device_refuse(device, "linktype", linktype,
+		    "a link type's name (EN10MB) or number", ebuf,
+		    PCAP_ERRBUF_SIZE));
+	return (0);
+}
+
+/* The line of a named device; an error says where it is. */
+static int
+parse_named(struct pcap_tcp *pt, const struct pcap_tcp_named *named,
+    char *ebuf)
+{
+	char why[PCAP_ERRBUF_SIZE];
+
+	if (pcap_tcp_device_is_ours(named->device)) {
+		if (parse_device(pt, named->device, why) == 0)
+			return (0);
+	} else
+		(void)pcap_tcp_device_refuse(named->name, "device",
+		    named->device, "tcp:HOST:PORT or the like", why,
+		    sizeof(why));
+	snprintf(ebuf, PCAP_ERRBUF_SIZE,
+	    "line %u of the named devices: %.200s", named->line, why);
+	return (-1);
+}
+
+static int
+list_precisions(pcap_t *p, char *ebuf)
+{
+	p->tstamp_precision_list = malloc(2 * sizeof(u_int));
+	if (p->tstamp_precision_list == NULL) {
+		pcapint_fmt_errmsg_for_errno(ebuf, PCAP_ERRBUF_SIZE, errno,
+		    "malloc");
+		return (-1);
+	}
+	p->tstamp_precision_list[0] = PCAP_TSTAMP_PRECISION_MICRO;
+	p->tstamp_precision_list[1] = PCAP_TSTAMP_PRECISION_NANO;
+	p->tstamp_precision_count = 2;
+	return (0);
 }
 
 pcap_t *
 pcap_tcp_create(const char *device, char *ebuf, int *is_ours)
 {
+	struct pcap_tcp_named named = { 0 };
 	struct pcap_tcp *pt;
-	pcap_t *p;
+	pcap_t *p = NULL;
+	int has_scheme = pcap_tcp_device_is_ours(device);
 
-	*is_ours = pcap_tcp_is_device(device);
-	if (!*is_ours)
-		return (NULL);
-
-	p = PCAP_CREATE_COMMON(ebuf, struct pcap_tcp);
-	if (p == NULL)
-		return (NULL);
-	pt = p->priv;
-	pt->source.fd = pt->wake_fd = pt->timer_fd = -1;
-	p->activate_op = pcap_tcp_activate;
-	if (pcap_tcp_device_parse(&pt->device, device, ebuf,
-	    PCAP_ERRBUF_SIZE) == -1) {
-		pcap_close(p);
-		return (NULL);
+	*is_ours = has_scheme || pcap_tcp_named_find(&named, device);
+	if (*is_ours)
+		p = PCAP_CREATE_COMMON(ebuf, struct pcap_tcp);
+	if (p != NULL) {
+		pt = p->priv;
+		pt->wake_fd = pt->timer_fd = -1;
+		p->activate_op = pcap_tcp_activate;
+		if ((has_scheme ? parse_device(pt, device, ebuf) :
+		    parse_named(pt, &named, ebuf)) == -1 ||
+		    list_precisions(p, ebuf) == -1) {
+			pcap_close(p);
+			p = NULL;
+		}
 	}
-
-	p->tstamp_precision_list = malloc(2 * sizeof(u_int));
-	if (p->tstamp_precision_list == NULL) {
-		pcapint_fmt_errmsg_for_errno(ebuf, PCAP_ERRBUF_SIZE, errno,
-		    "malloc");
-		pcap_close(p);
-		return (NULL);
-	}
-	p->tstamp_precision_list[0] = PCAP_TSTAMP_PRECISION_MICRO;
-	p->tstamp_precision_list[1] = PCAP_TSTAMP_PRECISION_NANO;
-	p->tstamp_precision_count = 2;
+	pcap_tcp_named_close(&named);
 	return (p);
 }
 
-/* As netmap's: the names say how to set a device up, there is no list. */
+/*
+ * The named devices.  They have no flags, so that none of them becomes the
+ * device of a program that was given none.  Never fails: the other modules'
+ * devices would be gone, too.
+ */
 int
-pcap_tcp_findalldevs(pcap_if_list_t *devlistp _U_, char *errbuf _U_)
+pcap_tcp_findalldevs(pcap_if_list_t *devlistp, char *errbuf)
 {
+	struct pcap_tcp_named named = { 0 }, first = { 0 };
+	const char *description;
+	pcap_if_t *shadowed;
+
+	while (pcap_tcp_named_next(&named)) {
+		/* Of lines with the same name, the first one counts. */
+		if (pcap_tcp_named_find(&first, named.name) &&
+		    first.line != named.line) {
+			pcap_tcp_named_close(&first);
+			continue;
+		}
+		pcap_tcp_named_close(&first);
+		description = *named.description != '\0' ?
+		    named.description : named.device;
+		shadowed = pcapint_find_dev(devlistp, named.name);
+		if (shadowed != NULL) {
+			shadowed->flags = 0;
+			free(shadowed->description);
+			shadowed->description = strdup(description);
+		} else
+			(void)pcapint_add_dev(devlistp, named.name, 0,
+			    description, errbuf);
+	}
+	pcap_tcp_named_close(&named);
 	return (0);
 }

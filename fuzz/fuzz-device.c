@@ -42,11 +42,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			for (c = errbuf; *c != '\0'; c++)
 				check(*c >= ' ' && *c <= '~');
 		} else
-			check(device.nsources == 1 &&
-			    device.source[0].port != 0);
+			check(device.nsources > 0);
 		check(device.nsources <= PCAP_TCP_MAX_SOURCES);
 		for (i = 0; i < device.nsources; i++)
 			check(is_within(&device, device.source[i].host));
+		for (i = 0; i < device.nsources && errbuf[0] == '\0'; i++)
+			check((device.source[i].scheme ==
+			    PCAP_TCP_SCHEME_UNIX) ==
+			    (device.source[i].port == 0));
 		check(is_within(&device, device.ca) &&
 		    is_within(&device, device.servername));
 	}

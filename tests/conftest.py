@@ -27,6 +27,9 @@ SIOCOUTQ = 0x5411
 LIMIT = 30  # seconds that nothing here may take
 
 
+# What a shell runs in the background ignores Ctrl-C, and so would programs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ASAN = "-fsanitize=address" in (BUILD / "Makefile").read_text()
 
 
@@ -244,20 +247,20 @@ class Server:
             elif step == "fin":
                 conn.shutdown(socket.SHUT_WR)
             elif step == "rst":
-                self._drain(conn)
-                conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                                struct.pack("ii", 1, 0))
+                self.reset_at_close(conn)
             else:
                 for at in range(0, len(step), segment or len(step) or 1):
                     conn.sendall(step[at:at + (segment or len(step))])
 
     @staticmethod
-    def _drain(conn):
-        """Until all that was sent has arrived."""
+    def reset_at_close(conn):
+        """When all that was sent has arrived."""
         def left():
             return struct.unpack("i", fcntl.ioctl(conn, SIOCOUTQ,
                                                   b"\0\0\0\0"))[0]
         wait_until(lambda: left() == 0, "the peer has it")
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                        struct.pack("ii", 1, 0))
 
     def go(self):
         self.gone.release()
@@ -324,6 +327,23 @@ def read_device(device, *options):
     # At the end of a live capture tcpdump prints an empty line.
     assert result.stdout.endswith("\n")
     return result.stdout[:-1]
+
+
+def refused(device, *options, timeout=LIMIT):
+    """tcpdump on a device that can't be opened: the one line it prints."""
+    result = run("tcpdump", "-n", *options, "-i", device, timeout=timeout)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def cause(device):
+    """The same without the program's name."""
+    program, said = refused(device).split(": ", 1)
+    assert program == "tcpdump"
+    return said
 
 
 def stats(lines):

@@ -10,23 +10,13 @@ import time
 
 import pytest
 
-from conftest import (ASAN, LIMIT, READER, SAMPLE, end_by, free_port,
-                      in_namespace, need, run, stats, wait_until)
+from conftest import (ASAN, READER, SAMPLE, end_by, free_port, in_namespace,
+                      need, refused, run, stats, wait_until)
 from pcapfile import (NSEC, block, epb, header, idb, isb, numbered, pb, pcap,
                       record, shb, spb)
 
 ONE = record(*numbered(1)[0])
 TERMINATED = "The other host terminated the connection."
-
-
-def refused(device, *options, timeout=LIMIT):
-    """tcpdump on a device that can't be opened: the one line it prints."""
-    result = run("tcpdump", "-n", *options, "-i", device, timeout=timeout)
-    assert result.returncode == 1
-    assert result.stdout == ""
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1, lines
-    return lines[0]
 
 
 def damaged(server, packets):
@@ -145,7 +135,7 @@ def test_silent_server(serve):
     began = time.monotonic()
     assert refused(server.device + ",timeout=1") == \
         f"tcpdump: 127.0.0.1:{server.port} took the connection but sent " \
-        "no pcap stream within 1 seconds"
+        "no pcap stream within 1 seconds (a TLS server needs tls:)"
     assert 0.9 < time.monotonic() - began < 2
 
 
@@ -235,10 +225,6 @@ def test_cut_before_or_inside_the_stream_header(serve, sent, end):
 @pytest.mark.parametrize("name,said", [
     ("tcp:h:99999", 'bad port "99999": expected a number from 1 to 65535'),
     ("tcp:h,colour=red", 'bad option "colour"'),
-    ("tls:h", "tls: is not supported yet"),
-    ("tcp-listen:5000", "tcp-listen: is not supported yet"),
-    ("unix:/run/x", "unix: is not supported yet"),
-    ("tcp:a+b", "more than one source is not supported yet"),
     ("tcp:" + "h" * 8192, "at most 4095 bytes"),
     ("tcp:\033[31m", 'tcp:?[31m: bad host "?[31m"'),
 ])
@@ -445,7 +431,7 @@ def test_another_link_type_after_coming_back_is_an_error(serve, start):
 def test_another_link_type_in_mid_stream_is_an_error(serve):
     server = serve([header() + ONE + header(linktype=101) + ONE, "hold"])
     assert damaged(server, 1).endswith(
-        "the link type is now RAW, it was EN10MB "
+        "the link type is RAW, the device's is EN10MB "
         f"(at byte {24 + len(ONE)} of the stream)")
 
 

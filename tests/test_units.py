@@ -13,12 +13,14 @@ DECODER = ["pcap-tcp-decoder.c", "pcap-tcp-pcapng.c", "pcap-tcp-refusal.c"]
 FILES = {
     "unit-decoder": DECODER,
     "unit-device": ["pcap-tcp-device.c"],
+    "unit-merge": ["pcap-tcp-merge.c"],
     "unit-pcapng": DECODER,
 }
 # Debian's architecture, the compiler's prefix, qemu's name.
 ELSEWHERE = {
     "big-endian": ("s390x", "s390x-linux-gnu", "qemu-s390x"),
     "32 bits": ("i386", "i686-linux-gnu", "qemu-i386"),
+    "ARM": ("arm64", "aarch64-linux-gnu", "qemu-aarch64"),
 }
 
 

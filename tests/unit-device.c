@@ -108,12 +108,29 @@ options_have_their_defaults_and_values(void **state)
 	assert_int_equal(device.reconnect, PCAP_TCP_RECONNECT_NO);
 }
 
+struct refusal {
+	const char *name, *error;
+};
+
+static void
+assert_refused(const struct refusal *bad, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		assert_int_equal(parse(bad[i].name), -1);
+		if (strstr(errbuf, bad[i].error) == NULL)
+			fail_msg("%s: \"%s\" lacks \"%s\"", bad[i].name,
+			    errbuf, bad[i].error);
+		assert_memory_equal(errbuf, bad[i].name, strlen(bad[i].name));
+		assert_null(strchr(errbuf, '\n'));
+	}
+}
+
 static void
 refuses_with_the_part_and_what_was_expected(void **state)
 {
-	static const struct {
-		const char *name, *error;
-	} bad[] = {
+	static const struct refusal bad[] = {
 		{ "tcp:", "bad host \"\": expected a name" },
 		{ "tcp::80", "bad host \"\"" },
 		{ "tcp:h:", "bad port \"\": expected a number from 1 to" },
@@ -153,58 +170,86 @@ refuses_with_the_part_and_what_was_expected(void **state)
 		{ "tcp:h:1+:2", "bad host \"\"" },
 		{ "TCP@h:1+g", "HOST:PORT behind \"TCP@\"" },
 	};
-	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_int_equal(parse(bad[i].name), -1);
-		if (strstr(errbuf, bad[i].error) == NULL)
-			fail_msg("%s: \"%s\" lacks \"%s\"", bad[i].name,
-			    errbuf, bad[i].error);
-		assert_memory_equal(errbuf, bad[i].name, strlen(bad[i].name));
-		assert_null(strchr(errbuf, '\n'));
-	}
+	assert_refused(bad, sizeof(bad) / sizeof(bad[0]));
 }
 
 static void
-parses_what_is_not_supported_yet_and_names_it(void **state)
+schemes_take_their_addresses(void **state)
 {
+	char name[200] = "unix:/";
+
 	(void)state;
-	assert_int_equal(parse("tls:h:1,ca=/c.pem,servername=x"), -1);
-	assert_string_equal(errbuf, "tls:h:1,ca=/c.pem,servername=x: tls: is "
-	    "not supported yet");
+	assert_int_equal(parse("tls:h:1,ca=/c.pem,servername=x"), 0);
 	assert_source(0, PCAP_TCP_SCHEME_TLS, "h", 1);
 	assert_string_equal(device.ca, "/c.pem");
 	assert_string_equal(device.servername, "x");
+	assert_int_equal(parse("tls:h,verify=no"), 0);
+	assert_int_equal(device.verify, 0);
 
-	assert_int_equal(parse("tcp-listen:57000"), -1);
-	assert_non_null(strstr(errbuf, "tcp-listen: is not supported yet"));
+	assert_int_equal(parse("tcp-listen:57000"), 0);
 	assert_source(0, PCAP_TCP_SCHEME_TCP_LISTEN, NULL, 57000);
-	assert_int_equal(parse("tcp-listen:0.0.0.0:57000"), -1);
+	assert_int_equal(parse("tcp-listen:0.0.0.0:57000"), 0);
 	assert_source(0, PCAP_TCP_SCHEME_TCP_LISTEN, "0.0.0.0", 57000);
-	assert_int_equal(parse("tls-listen:[::],cert=c,key=k"), -1);
+	assert_int_equal(parse("tls-listen:[::],cert=c,key=k"), 0);
 	assert_source(0, PCAP_TCP_SCHEME_TLS_LISTEN, "::", 57012);
 	assert_string_equal(device.cert, "c");
 	assert_string_equal(device.key, "k");
-	assert_int_equal(parse("unix:/run/a b:c"), -1);
-	assert_non_null(strstr(errbuf, "unix: is not supported yet"));
-	assert_source(0, PCAP_TCP_SCHEME_UNIX, "/run/a b:c", 0);
 
-	assert_int_equal(parse("tcp:a:1+b:2+tls:c+d:4,verify=no"), -1);
-	assert_non_null(strstr(errbuf, "tls: is not supported yet"));
-	assert_int_equal(device.nsources, 4);
+	assert_int_equal(parse("unix:/run/a b:c"), 0);
+	assert_source(0, PCAP_TCP_SCHEME_UNIX, "/run/a b:c", 0);
+	memset(name + 6, 'x', 106);
+	assert_int_equal(parse(name), 0);
+	name[6 + 106] = 'x';
+	assert_int_equal(parse(name), -1);
+	assert_non_null(strstr(errbuf, "at most 107 bytes"));
+
+	assert_int_equal(parse("tcp:a,linktype=EN10MB"), 0);
+	assert_string_equal(device.linktype, "EN10MB");
+}
+
+static void
+sources_inherit_the_scheme_in_front_of_them(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("tcp:a:1+b:2+tls:c+d:4+unix:/e+tcp-listen:6+7"),
+	    0);
+	assert_int_equal(device.nsources, 7);
 	assert_source(0, PCAP_TCP_SCHEME_TCP, "a", 1);
 	assert_source(1, PCAP_TCP_SCHEME_TCP, "b", 2);
 	assert_source(2, PCAP_TCP_SCHEME_TLS, "c", 57012);
 	assert_source(3, PCAP_TCP_SCHEME_TLS, "d", 4);
-	assert_int_equal(device.verify, 0);
-	assert_int_equal(parse("tcp:a+b"), -1);
-	assert_non_null(strstr(errbuf, "more than one source is not supp"));
-	assert_int_equal(parse("tcp:a,linktype=EN10MB"), -1);
-	assert_non_null(strstr(errbuf, "linktype is not supported yet"));
-	assert_string_equal(device.linktype, "EN10MB");
-	assert_int_equal(parse("tcp:a,verify=no"), -1);
-	assert_non_null(strstr(errbuf, "verify is not supported yet"));
+	assert_source(4, PCAP_TCP_SCHEME_UNIX, "/e", 0);
+	assert_source(5, PCAP_TCP_SCHEME_TCP_LISTEN, NULL, 6);
+	assert_source(6, PCAP_TCP_SCHEME_TCP_LISTEN, NULL, 7);
+	assert_int_equal(parse("tcp:a+a"), 0);
+	assert_int_equal(device.nsources, 2);
+}
+
+/* Nobody may get a stream without TLS who asked for what TLS gives. */
+static void
+tls_options_need_a_tls_source(void **state)
+{
+	static const struct refusal bad[] = {
+		{ "tcp:h,ca=c", "bad option \"ca\": expected that on tls:" },
+		{ "unix:/h,cert=c,key=k", "bad option \"cert\"" },
+		{ "tcp-listen:1,key=k", "bad option \"key\"" },
+		{ "tcp:h,verify=no", "bad option \"verify\"" },
+		{ "tcp:h,servername=x", "bad option \"servername\"" },
+		{ "tls-listen:1,cert=c,key=k,servername=x",
+		    "bad option \"servername\": expected that on tls:" },
+		{ "tls:h,cert=c", "bad option \"cert\": expected both" },
+		{ "tls:h,key=k", "bad option \"key\": expected both" },
+		{ "tls-listen:1,cert=c,key=k,ca=c,verify=no",
+		    "bad option \"verify\"" },
+		{ "tls-listen:1", "cert= and key=, which tls-listen: needs" },
+		{ "tls-listen:1,ca=c", "cert= and key=" },
+	};
+
+	(void)state;
+	assert_refused(bad, sizeof(bad) / sizeof(bad[0]));
+	assert_int_equal(parse("tcp:a+tls:b,ca=c"), 0);
 }
 
 static void
@@ -216,9 +261,8 @@ counts_the_sources(void **state)
 	(void)state;
 	for (i = 1; i < PCAP_TCP_MAX_SOURCES; i++)
 		strcat(name, "+h");
-	assert_int_equal(parse(name), -1);
+	assert_int_equal(parse(name), 0);
 	assert_int_equal(device.nsources, 64);
-	assert_non_null(strstr(errbuf, "not supported yet"));
 	strcat(name, "+h");
 	assert_int_equal(parse(name), -1);
 	assert_non_null(strstr(errbuf, "at most 64 sources"));
@@ -255,7 +299,9 @@ main(void)
 		cmocka_unit_test(accepts_hosts_and_ports),
 		cmocka_unit_test(options_have_their_defaults_and_values),
 		cmocka_unit_test(refuses_with_the_part_and_what_was_expected),
-		cmocka_unit_test(parses_what_is_not_supported_yet_and_names_it),
+		cmocka_unit_test(schemes_take_their_addresses),
+		cmocka_unit_test(sources_inherit_the_scheme_in_front_of_them),
+		cmocka_unit_test(tls_options_need_a_tls_source),
 		cmocka_unit_test(counts_the_sources),
 		cmocka_unit_test(shows_long_and_unprintable_names_safely),
 	};

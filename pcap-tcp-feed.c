@@ -1,0 +1,441 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcap-tcp-feed.c - all that feeds a device, merged into one stream
+ */
+
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pcap-tcp-compat.h"
+#include "pcap-tcp-feed.h"
+
+#define MAX_ACCEPTS	16	/* at once */
+
+/* One source needs no poll() to be told from others. */
+static int
+is_single(const struct pcap_tcp_feed *f)
+{
+	return (f->ndialed == 1 && f->listeners == NULL);
+}
+
+void
+pcap_tcp_feed_close(struct pcap_tcp_feed *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < f->nplaces; i++) {
+		if (f->source[i] != NULL)
+			pcap_tcp_source_free(f->source[i]);
+		f->source[i] = NULL;
+	}
+	f->current = NULL;
+	f->ndialed = f->nplaces = 0;
+	pcap_tcp_listener_close(f->listeners);
+	f->listeners = NULL;
+	pcap_tcp_tls_context_free(f->dialing_tls);
+	pcap_tcp_tls_context_free(f->listening_tls);
+	f->dialing_tls = f->listening_tls = NULL;
+}
+
+/*
+ * The order of the streams.
+ */
+
+void
+pcap_tcp_feed_offer(struct pcap_tcp_feed *f, unsigned int i)
+{
+	struct pcap_tcp_source *s = f->source[i];
+
+	if (f->opening) {
+		pcap_tcp_source_decode_start(s);
+		return;
+	}
+	if (pcap_tcp_source_peek(s) == PCAP_TCP_RECORD)
+		pcap_tcp_merge_read(&f->merge, i, pcap_tcp_source_time(s));
+	else if (s->decoder.started &&
+	    f->merge.input[i].state == PCAP_TCP_INPUT_OUT)
+		pcap_tcp_merge_dry(&f->merge, i);
+	/* It is back. */
+	if (f->fault_of == s && s->decoder.started)
+		f->fault_of = NULL;
+}
+
+struct pcap_tcp_source *
+pcap_tcp_feed_choose(struct pcap_tcp_feed *f)
+{
+	struct pcap_tcp_source *s = f->current;
+	int i;
+
+	if (s != NULL) {
+		f->merge.delivered += s->received - f->current_received;
+		if (s->decoded == PCAP_TCP_RECORD)
+			pcap_tcp_merge_offer(&f->merge, f->current_input,
+			    pcap_tcp_source_time(s));
+		else {
+			/* It may have more that was not read yet. */
+			f->merge.now = pcap_tcp_now();
+			pcap_tcp_merge_dry(&f->merge, f->current_input);
+			f->must_advance = 1;
+		}
+	}
+	f->current = NULL;
+	if (f->must_advance)
+		return (NULL);
+	if (f->merge.ndry > 0)
+		f->merge.now = pcap_tcp_now();
+	i = pcap_tcp_merge_first(&f->merge, &f->limit);
+	if (i == -1)
+		return (NULL);
+	f->current_input = (unsigned int)i;
+	f->current = f->source[i];
+	f->current_received = f->current->received;
+	return (f->current);
+}
+
+/*
+ * Going on with each source.
+ */
+
+void
+pcap_tcp_feed_drop(struct pcap_tcp_feed *f, unsigned int i)
+{
+	struct pcap_tcp_source *s = f->source[i];
+
+	f->received += s->received;
+	f->dropped += s->decoder.dropped;
+	f->if_dropped += s->decoder.if_dropped;
+	pcap_tcp_source_free(s);
+	f->source[i] = NULL;
+	f->nsenders--;
+}
+
+const struct pcap_tcp_source *
+pcap_tcp_feed_first_stream(const struct pcap_tcp_feed *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < f->nplaces; i++) {
+		if (f->source[i] != NULL && f->source[i]->decoder.started)
+			return (f->source[i]);
+	}
+	return (NULL);
+}
+
+/*
+ * Why a source has no stream, with its name where that isn't in the text
+ * already and there are others.
+ */
+static void
+say(const struct pcap_tcp_feed *f, const struct pcap_tcp_source *s,
+    char *errbuf)
+{
+	if (f->ndialed > 1 &&
+	    strstr(s->error, s->peer) == NULL)
+		snprintf(errbuf, PCAP_ERRBUF_SIZE, "%.90s: %.160s", s->peer,
+		    s->error);
+	else
+		memcpy(errbuf, s->error, PCAP_ERRBUF_SIZE);
+}
+
+/* The last of the streams is over; each end and fault is told once. */
+static enum pcap_tcp_progress
+sum_up(struct pcap_tcp_feed *f)
+{
+	if (f->fault_of == NULL) {
+		snprintf(f->errbuf, PCAP_ERRBUF_SIZE, "end of stream");
+		return (PCAP_TCP_END);
+	}
+	memcpy(f->errbuf, f->fault, PCAP_ERRBUF_SIZE);
+	f->fault_of = NULL;
+	return (PCAP_TCP_FAILED);
+}
+
+/* A source has no stream any more, or could not get one. */
+static enum pcap_tcp_progress
+lost(struct pcap_tcp_feed *f, unsigned int i, enum pcap_tcp_progress why)
+{
+	struct pcap_tcp_source *s = f->source[i];
+
+	pcap_tcp_merge_out(&f->merge, i);
+	if (f->current == s)
+		f->current = NULL;
+	if (pcap_tcp_feed_is_sender(f, i)) {
+		memcpy(f->fault, s->error, sizeof(f->fault));
+		pcap_tcp_feed_drop(f, i);
+		return (PCAP_TCP_PROGRESS);
+	}
+	/* After the only attempt, that is a fault, too. */
+	if (why == PCAP_TCP_UNREACHABLE && !f->opening &&
+	    s->deadline == PCAP_TCP_NEVER)
+		why = PCAP_TCP_FAILED;
+	if (why == PCAP_TCP_FAILED && f->fault_of == NULL) {
+		f->fault_of = s;
+		say(f, s, f->fault);
+	}
+	if (f->opening || why == PCAP_TCP_UNREACHABLE ||
+	    f->listeners != NULL || pcap_tcp_feed_first_stream(f) != NULL)
+		return (PCAP_TCP_PROGRESS);
+	return (sum_up(f));
+}
+
+static enum pcap_tcp_progress
+advance_one(struct pcap_tcp_feed *f, unsigned int i)
+{
+	struct pcap_tcp_source *s = f->source[i];
+	enum pcap_tcp_progress progress = pcap_tcp_source_advance(s);
+
+	if (progress == PCAP_TCP_PROGRESS)
+		pcap_tcp_feed_offer(f, i);
+	else if (progress != PCAP_TCP_WAIT)
+		progress = lost(f, i, progress);
+	return (progress);
+}
+
+/* A free place for a sender; f->nplaces if there is none below. */
+static unsigned int
+find_place(const struct pcap_tcp_feed *f)
+{
+	unsigned int i = f->ndialed;
+
+	while (i < f->nplaces && f->source[i] != NULL)
+		i++;
+	return (i);
+}
+
+static int
+accept_sender(struct pcap_tcp_feed *f, struct pcap_tcp_listener *l)
+{
+	struct pcap_tcp_source *s;
+	char peer[128];
+	unsigned int i;
+	int fd;
+
+	/* More would be lost if they were taken and hung up on. */
+	if (f->nsenders == PCAP_TCP_MAX_SENDERS) {
+		pcap_tcp_listener_pause(l);
+		return (0);
+	}
+	fd = pcap_tcp_listener_accept(l, f->common.device->keepalive, peer,
+	    sizeof(peer));
+	if (fd == -1)
+		return (0);
+	s = pcap_tcp_source_accept(&f->common, fd, peer,
+	    pcap_tcp_is_tls(l->address->scheme) ? f->listening_tls : NULL);
+	if (s == NULL)
+		return (1);
+	s->decoder.dlt = f->dlt;
+	i = find_place(f);
+	if (i == f->nplaces)
+		f->nplaces++;
+	f->source[i] = s;
+	f->nsenders++;
+	return (1);
+}
+
+/* Does the next record of this source take a step of it? */
+static int
+wants_more(const struct pcap_tcp_feed *f, const struct pcap_tcp_source *s)
+{
+	return (s != NULL && s->decoded != PCAP_TCP_RECORD &&
+	    !(f->opening && s->decoder.started));
+}
+
+/* When there is something to do without an event. */
+static int64_t
+next_deadline(const struct pcap_tcp_feed *f)
+{
+	const struct pcap_tcp_listener *l;
+	int64_t deadline = pcap_tcp_merge_deadline(&f->merge);
+	unsigned int i;
+
+	for (i = 0; i < f->nplaces; i++) {
+		if (wants_more(f, f->source[i]) &&
+		    f->source[i]->deadline < deadline)
+			deadline = f->source[i]->deadline;
+	}
+	for (l = f->listeners; l != NULL; l = l->next) {
+		if (l->paused_until < deadline)
+			deadline = l->paused_until;
+	}
+	if (f->opening && f->grace_end < deadline)
+		deadline = f->grace_end;
+	if (f->opening && f->give_up < deadline)
+		deadline = f->give_up;
+	return (deadline);
+}
+
+/* Fills in what to poll for; returns how many. */
+static nfds_t
+list_descriptors(struct pcap_tcp_feed *f, struct pollfd *fds)
+{
+	const struct pcap_tcp_listener *l;
+	struct pcap_tcp_source *s;
+	unsigned int i;
+	nfds_t n = 0;
+
+	for (i = 0; i < f->nplaces; i++) {
+		s = f->source[i];
+		fds[n].fd = wants_more(f, s) ? s->fd : -1;
+		fds[n++].events = s != NULL ? s->events : 0;
+	}
+	for (l = f->listeners; l != NULL; l = l->next) {
+		fds[n].fd = l->paused_until == PCAP_TCP_NEVER ? l->fd : -1;
+		fds[n++].events = POLLIN;
+	}
+	return (n);
+}
+
+/* Has those go on that an event or their deadline calls. */
+static int
+take_events(struct pcap_tcp_feed *f, const struct pollfd *fds, int64_t now)
+{
+	struct pcap_tcp_listener *l;
+	struct pcap_tcp_source *s;
+	unsigned int i;
+	int ready = now >= pcap_tcp_merge_deadline(&f->merge);
+
+	for (i = 0; i < f->nplaces; i++, fds++) {
+		s = f->source[i];
+		if (!wants_more(f, s))
+			continue;
+		if (fds->revents != 0 || now >= s->deadline ||
+		    pcap_tcp_source_pending(s))
+			s->waiting = 0;
+		ready |= !s->waiting;
+	}
+	for (l = f->listeners; l != NULL; l = l->next, fds++) {
+		pcap_tcp_listener_resume(l, now);
+		l->ready = fds->revents != 0;
+		ready |= l->ready;
+	}
+	return (ready);
+}
+
+int
+pcap_tcp_feed_wait(struct pcap_tcp_feed *f, int wake_fd, int stop_fd,
+    int64_t then)
+{
+	struct pollfd fds[2 + PCAP_TCP_MAX_INPUTS + PCAP_TCP_MAX_LISTENERS];
+	int64_t deadline = next_deadline(f);
+	nfds_t i, n;
+
+	if (then < deadline)
+		deadline = then;
+	fds[0].fd = wake_fd;
+	fds[1].fd = stop_fd;
+	fds[0].events = fds[1].events = POLLIN;
+	n = 2 + list_descriptors(f, fds + 2);
+	if (poll(fds, n, pcap_tcp_poll_timeout(deadline)) == -1) {
+		for (i = 0; i < n; i++)
+			fds[i].revents = 0;
+	}
+	f->polled = 1;
+	return ((fds[0].revents != 0 ? PCAP_TCP_FEED_WOKEN : 0) |
+	    (fds[1].revents != 0 ? PCAP_TCP_FEED_STOPPED : 0) |
+	    (take_events(f, fds + 2, pcap_tcp_now()) ?
+	    PCAP_TCP_FEED_READY : 0));
+}
+
+/* Has one source data, so that the others have to be asked, too? */
+static int
+has_more(const struct pcap_tcp_feed *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < f->nplaces; i++) {
+		if (wants_more(f, f->source[i]) && !f->source[i]->waiting)
+			return (1);
+	}
+	return (0);
+}
+
+enum pcap_tcp_progress
+pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
+{
+	enum pcap_tcp_progress one, all = PCAP_TCP_WAIT;
+	struct pcap_tcp_listener *l;
+	unsigned int i;
+
+	f->must_advance = 0;
+	if (is_single(f))
+		return (wants_more(f, f->source[0]) ? advance_one(f, 0) :
+		    PCAP_TCP_WAIT);
+	/* Or those that always have data would keep the others waiting. */
+	if (!f->polled && has_more(f))
+		(void)pcap_tcp_feed_wait(f, -1, -1, 0);
+	f->polled = 0;
+	f->merge.now = pcap_tcp_now();
+	pcap_tcp_merge_unskew(&f->merge);
+	for (i = 0; i < f->nplaces; i++) {
+		if (!wants_more(f, f->source[i]) || f->source[i]->waiting)
+			continue;
+		one = advance_one(f, i);
+		if (one == PCAP_TCP_END || one == PCAP_TCP_FAILED)
+			return (one);
+		if (one == PCAP_TCP_PROGRESS)
+			all = PCAP_TCP_PROGRESS;
+	}
+	for (l = f->listeners; l != NULL; l = l->next) {
+		for (i = 0; l->ready && i < MAX_ACCEPTS; i++) {
+			l->ready = accept_sender(f, l);
+			if (l->ready)
+				all = PCAP_TCP_PROGRESS;
+		}
+	}
+	/* The one that had run dry has nothing more: the next one, then? */
+	if (pcap_tcp_merge_first(&f->merge, &f->limit) != -1)
+		all = PCAP_TCP_PROGRESS;
+	return (all);
+}
+
+int
+pcap_tcp_feed_ready(struct pcap_tcp_feed *f, int64_t *deadline)
+{
+	struct pcap_tcp_source *s;
+	unsigned int i;
+
+	if (pcap_tcp_feed_next(f) != NULL ||
+	    pcap_tcp_merge_first(&f->merge, &f->limit) != -1)
+		return (1);
+	for (i = 0; i < f->nplaces; i++) {
+		s = f->source[i];
+		if (s == NULL)
+			continue;
+		/* One that is held back has nothing to say. */
+		pcap_tcp_source_watch(s, wants_more(f, s));
+		if (wants_more(f, s) && pcap_tcp_source_pending(s))
+			return (1);
+	}
+	*deadline = next_deadline(f);
+	return (0);
+}
+
+void
+pcap_tcp_feed_stats(const struct pcap_tcp_feed *f, struct pcap_stat *ps)
+{
+	uint64_t received = f->received, dropped = f->dropped;
+	uint64_t if_dropped = f->if_dropped;
+	const struct pcap_tcp_source *s;
+	unsigned int i;
+
+	for (i = 0; i < f->nplaces; i++) {
+		s = f->source[i];
+		if (s == NULL)
+			continue;
+		received += s->received;
+		dropped += s->decoder.dropped;
+		if_dropped += s->decoder.if_dropped;
+	}
+	ps->ps_recv = (u_int)received;
+	ps->ps_drop = (u_int)dropped;
+	ps->ps_ifdrop = (u_int)if_dropped;
+}

@@ -1,0 +1,143 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcap-tcp-feed.h - all that feeds a device: the sources that it connects to
+ * and the senders that connect to it, merged into one stream.
+ *
+ * The trouble of one source leaves the others alone: an end or a fault is
+ * told when no source has a stream any more, and never if senders may still
+ * come.
+ */
+#ifndef pcap_tcp_feed_h
+#define pcap_tcp_feed_h
+
+#include "pcap-tcp-device.h"
+#include "pcap-tcp-listener.h"
+#include "pcap-tcp-merge.h"
+#include "pcap-tcp-source.h"
+
+#define PCAP_TCP_MAX_SENDERS	64
+/* Loopback takes two of them. */
+#define PCAP_TCP_MAX_LISTENERS	(2 * PCAP_TCP_MAX_SOURCES)
+
+/* What pcap_tcp_feed_wait() returns: */
+#define PCAP_TCP_FEED_WOKEN	1	/* wake_fd is readable */
+#define PCAP_TCP_FEED_STOPPED	2	/* stop_fd is */
+#define PCAP_TCP_FEED_READY	4	/* pcap_tcp_feed_advance() */
+
+struct pcap_tcp_feed {
+	/* The source of the next record, while that is up to this time. */
+	struct pcap_tcp_source *current;
+	int64_t limit;
+	unsigned int current_input;
+	uint64_t current_received;	/* when it became the current one */
+	int must_advance;	/* before the next one is chosen */
+	struct pcap_tcp_merge merge;
+
+	/* Those that we connect to, then senders; NULL: a free place. */
+	struct pcap_tcp_source *source[PCAP_TCP_MAX_INPUTS];
+	unsigned int ndialed;
+	unsigned int nplaces;	/* in use, or were */
+	unsigned int nsenders;
+	const struct pcap_tcp_source *fault_of;	/* not told yet */
+	char fault[PCAP_ERRBUF_SIZE];	/* or the last sender's */
+	struct pcap_tcp_listener *listeners;
+	struct pcap_tcp_tls_context *dialing_tls, *listening_tls;
+
+	struct pcap_tcp_common common;
+	size_t grown;
+	int dlt;		/* of the device, -1 if not known yet */
+	int opening;		/* until pcap_tcp_feed_start() */
+	int64_t grace_end;	/* opening waits no longer for the rest, */
+	int64_t give_up;	/* nor for any */
+	int polled;		/* since the last pcap_tcp_feed_advance() */
+	uint64_t received, dropped, if_dropped;	/* of senders that left */
+	char *errbuf;		/* PCAP_ERRBUF_SIZE, the caller's */
+};
+
+/*
+ * Opens listeners and starts to connect.  hold: ms that a source without a
+ * record at hand may hold the others back.  dlt: the link type of all sources,
+ * -1: that of the first stream.  Returns 0, or -1 with errno and errbuf; in
+ * both cases pcap_tcp_feed_close() releases what it holds.
+ */
+int	pcap_tcp_feed_open(struct pcap_tcp_feed *f,
+    const struct pcap_tcp_common *common, int hold, int dlt, char *errbuf);
+void	pcap_tcp_feed_close(struct pcap_tcp_feed *f);
+
+/*
+ * Is there a stream, and may opening end?  1; 0: pcap_tcp_feed_advance() and
+ * look again; -1 with errno and errbuf: there will be none.
+ */
+int	pcap_tcp_feed_opened(struct pcap_tcp_feed *f);
+
+/* After that: what the sources have is for the program from now on. */
+void	pcap_tcp_feed_start(struct pcap_tcp_feed *f);
+
+/* One of the sources that have a stream; NULL if none has. */
+const struct pcap_tcp_source *pcap_tcp_feed_first_stream(
+    const struct pcap_tcp_feed *f);
+
+/*
+ * Goes on with each source that can, by a read at most.  END and FAILED, with
+ * errbuf: that was the last stream.
+ */
+enum pcap_tcp_progress pcap_tcp_feed_advance(struct pcap_tcp_feed *f);
+
+/*
+ * Waits until pcap_tcp_feed_advance() makes sense, wake_fd or stop_fd (-1:
+ * none) is readable, or it is then; not at all if then is 0.
+ */
+int	pcap_tcp_feed_wait(struct pcap_tcp_feed *f, int wake_fd, int stop_fd,
+    int64_t then);
+
+/*
+ * Can a read do something at once that no descriptor in the epoll set says?
+ * If not, the epoll set is made to say the rest, but for *deadline.
+ */
+int	pcap_tcp_feed_ready(struct pcap_tcp_feed *f, int64_t *deadline);
+
+void	pcap_tcp_feed_stats(const struct pcap_tcp_feed *f,
+    struct pcap_stat *ps);
+
+/*
+ * For pcap-tcp-opening.c.
+ */
+
+static inline int
+pcap_tcp_feed_is_sender(const struct pcap_tcp_feed *f, unsigned int i)
+{
+	return (i >= f->ndialed);
+}
+
+/* Tells the merge what a source has at hand. */
+void	pcap_tcp_feed_offer(struct pcap_tcp_feed *f, unsigned int i);
+
+/* A sender's place is free. */
+void	pcap_tcp_feed_drop(struct pcap_tcp_feed *f, unsigned int i);
+
+/*
+ * For who reads.
+ */
+
+/* What pcap_tcp_feed_next() does when another source may be next. */
+struct pcap_tcp_source *pcap_tcp_feed_choose(struct pcap_tcp_feed *f);
+
+/*
+ * The source whose head is the next record, or NULL: advance.  It is
+ * taken by pcap_tcp_source_pop(), and its data stays valid until
+ * pcap_tcp_feed_advance().
+ */
+static inline struct pcap_tcp_source *
+pcap_tcp_feed_next(struct pcap_tcp_feed *f)
+{
+	struct pcap_tcp_source *s = f->current;
+
+	if (s != NULL && pcap_tcp_source_peek(s) == PCAP_TCP_RECORD &&
+	    pcap_tcp_source_time(s) <= f->limit)
+		return (s);
+	return (pcap_tcp_feed_choose(f));
+}
+
+#endif

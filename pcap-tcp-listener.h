@@ -1,0 +1,51 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcap-tcp-listener.h - the ports that senders connect to
+ */
+#ifndef pcap_tcp_listener_h
+#define pcap_tcp_listener_h
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pcap-tcp-device.h"
+
+struct pcap_tcp_listener {
+	struct pcap_tcp_listener *next;
+	const struct pcap_tcp_address *address;	/* as the device says it */
+	int fd;
+	int epoll_fd;
+	int ready;		/* for pcap_tcp_listener_accept() */
+	int64_t paused_until;	/* PCAP_TCP_NEVER: it isn't */
+};
+
+/*
+ * Listens where the address says, on loopback if it does not, and puts the
+ * sockets in front of the list and into the epoll set.  Returns 0, or -1 with
+ * errno and one line in errbuf; the list is to be closed in both cases.
+ */
+int	pcap_tcp_listener_open(struct pcap_tcp_listener **list,
+    const struct pcap_tcp_address *address, int epoll_fd, char *errbuf,
+    size_t size);
+void	pcap_tcp_listener_close(struct pcap_tcp_listener *list);
+
+/*
+ * Takes no connections for a second: they wait in the backlog, and the epoll
+ * set does not tell of them again and again.
+ */
+void	pcap_tcp_listener_pause(struct pcap_tcp_listener *l);
+
+/*
+ * Takes a connection and its peer's HOST:PORT.  Returns a socket, or -1 if
+ * there is none for now.  Where that has another reason, such as being out of
+ * descriptors, the listener pauses.
+ */
+int	pcap_tcp_listener_accept(struct pcap_tcp_listener *l, int keepalive,
+    char *peer, size_t size);
+
+/* The pause is over, if it is. */
+void	pcap_tcp_listener_resume(struct pcap_tcp_listener *l, int64_t now);
+
+#endif

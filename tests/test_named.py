@@ -1,0 +1,170 @@
+"""Named devices: the file, the list, and who wins."""
+
+import os
+
+import pytest
+
+from conftest import ASAN, BUILD, OURS, READER, SYSTEM, need, run
+from pcapfile import numbered, pcap
+
+TEN = pcap(numbered(10))
+
+
+@pytest.fixture
+def names(tmp_path):
+    """names(lines...): an environment with these named devices."""
+    def file(*lines):
+        path = tmp_path / "devices"
+        path.write_text("\n".join(lines) + "\n")
+        return dict(OURS, PCAP_TCP_DEVICES=str(path))
+
+    return file
+
+
+@pytest.mark.parametrize("program", [
+    ["tcpdump", "-n", "-i"], ["tshark", "-i"], [READER, "-p"]],
+    ids=["tcpdump", "tshark", "reader"])
+def test_programs_open_them(serve, names, program):
+    need(program[0])
+    if ASAN and program[0] == "tshark":
+        pytest.skip("tshark hangs in any live capture under a preloaded "
+                    "libasan")
+    server = serve([TEN], [TEN])
+    env = names(f"sensor1 {server.device}  Behind the proxy")
+    result = run(*program, "sensor1", env=env)
+    assert result.returncode == 0, result.stderr
+    assert sum("192.0.2.2" in li or li.startswith("P ")
+               for li in result.stdout.splitlines()) == 10
+
+
+def test_the_list_shows_them_with_what_they_are(names):
+    env = names("# a comment", "", "sensor1 tcp:10.0.0.5:57012  Behind the "
+                "proxy ", "\tsensor2\ttcp:10.0.0.6", "nodevice",
+                "broken tcp:h:99999 A typing error", "no newline")
+    result = run("tcpdump", "-D", env=env)
+    assert result.returncode == 0
+    found = {li.split(".", 1)[1] for li in result.stdout.splitlines()}
+    assert "sensor1 (Behind the proxy) [none]" in found or \
+        "sensor1 (Behind the proxy)" in found
+    assert any(li.startswith("sensor2 (tcp:10.0.0.6)") for li in found)
+    # None of them is what a program takes by itself.
+    first = result.stdout.splitlines()[0]
+    assert "sensor" not in first and "broken" not in first
+
+
+def test_the_systems_devices_stay(names):
+    ours = run("tcpdump", "-D", env=names("sensor1 tcp:10.0.0.5")).stdout
+    assert "lo " in ours
+    assert "lo " in run("tcpdump", "-D", env=OURS).stdout
+    assert "sensor1" not in run("tcpdump", "-D", env=OURS).stdout
+
+
+def test_a_name_that_shadows_an_interface_wins(serve, names):
+    server = serve([TEN])
+    env = names(f"lo {server.device} Not the loopback")
+    result = run("tcpdump", "-n", "-i", "lo", env=env)
+    assert "10 packets captured" in result.stderr
+    listed = [li for li in run("tcpdump", "-D", env=env).stdout.splitlines()
+              if li.split(".", 1)[1].startswith("lo ")]
+    assert len(listed) == 1
+    assert "Not the loopback" in listed[0]
+
+
+def test_a_line_that_does_not_parse_is_told_when_it_is_used(serve, names):
+    server = serve([TEN])
+    env = names("# comment", "bad tcp:h:99999", "none", "scheme eth0",
+                f"good {server.device}", "late tcp:x,linktype=NO")
+    for name, said in {
+            "bad": "line 2 of the named devices: tcp:h:99999: bad port "
+                   "\"99999\": expected a number from 1 to 65535",
+            "none": "line 3 of the named devices: none: bad device \"\": "
+                    "expected tcp:HOST:PORT or the like",
+            "scheme": "line 4 of the named devices: scheme: bad device "
+                      "\"eth0\": expected tcp:HOST:PORT or the like",
+            "late": "line 6 of the named devices: tcp:x,linktype=NO: bad "
+                    "linktype \"NO\""}.items():
+        result = run("tcpdump", "-i", name, env=env)
+        assert result.returncode == 1
+        assert result.stderr.startswith(f"tcpdump: {said}")
+    assert "10 packets" in run("tcpdump", "-n", "-i", "good", env=env).stderr
+
+
+def test_of_two_lines_with_one_name_the_first_counts(serve, names):
+    server = serve([TEN])
+    env = names(f"twice {server.device} First", "twice tcp:h Second")
+    listed = run("tcpdump", "-D", env=env).stdout
+    assert "twice (First)" in listed
+    assert "Second" not in listed
+    assert "10 packets" in run("tcpdump", "-n", "-i", "twice",
+                               env=env).stderr
+
+
+def test_a_fifo_keeps_nobody_waiting(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    env = dict(OURS, PCAP_TCP_DEVICES=str(tmp_path / "fifo"))
+    assert run("tcpdump", "-D", env=env).returncode == 0
+
+
+def test_names_are_whole_and_case_counts(names):
+    env = names("sensor1 tcp:127.0.0.1:1")
+    for name in ("sensor", "sensor11", "Sensor1"):
+        result = run("tcpdump", "-i", name, env=env)
+        assert "No such device" in result.stderr
+
+
+@pytest.mark.parametrize("path", ["/no/such/file", "/", "/dev/null", ""])
+def test_no_file_is_no_trouble(path):
+    result = run("tcpdump", "-D", env=dict(OURS, PCAP_TCP_DEVICES=path))
+    assert result.returncode == 0
+    assert result.stdout == run("tcpdump", "-D", env=OURS).stdout
+
+
+def test_the_file_of_the_system(serve, tmp_path):
+    """SYSCONFDIR/pcap-tcp/devices, as configure was told."""
+    header = (BUILD / "libpcap/config.h").read_text()
+    assert "#define PCAP_TCP_SYSCONFDIR \"" in header
+    assert "${" not in header.split("PCAP_TCP_SYSCONFDIR")[1].split("\n")[0]
+
+
+def test_privileged_programs_ignore_the_environment(names, tmp_path):
+    """A setuid copy of tcpdump, whose library has to be found without
+    LD_LIBRARY_PATH: linked so."""
+    need("setpriv")
+    if ASAN:
+        pytest.skip("a setuid program is not given the sanitizers' library")
+    if os.getuid() != 0:
+        pytest.skip("only root can make a setuid program")
+    source = tmp_path / "list.c"
+    source.write_text("""
+#include <stdio.h>
+#include <pcap/pcap.h>
+int main(void)
+{
+	char errbuf[PCAP_ERRBUF_SIZE];
+	pcap_if_t *d;
+	if (pcap_findalldevs(&d, errbuf) == -1)
+		return (1);
+	for (; d != NULL; d = d->next)
+		puts(d->name);
+	return (0);
+}
+""")
+    # Where an ordinary user may run it.
+    folder = tmp_path
+    for parent in [folder, *folder.parents][:3]:
+        parent.chmod(0o755)
+    program = folder / "list"
+    built = run("gcc", f"-I{BUILD}/libpcap", "-o", program, source,
+                f"-L{folder}", f"-Wl,-rpath,{folder}",
+                f"{BUILD}/lib/libpcap.so.0.8", env=SYSTEM)
+    assert built.returncode == 0, built.stderr
+    (folder / "libpcap.so.0.8").write_bytes(
+        (BUILD / "lib/libpcap.so.0.8").read_bytes())
+    env = names("sensor1 tcp:10.0.0.5")
+    (folder / "devices").chmod(0o644)
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    assert "sensor1" in run(*user, program, env=env).stdout
+    program.chmod(0o4755)
+    result = run(*user, program, env=env)
+    assert "lo" in result.stdout, result
+    assert "sensor1" not in result.stdout

@@ -1,0 +1,243 @@
+"""Coming back by itself: restarts under load, dead peers, late servers."""
+
+import os
+import re
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import (LIMIT, READER, SAMPLE, SYSTEM, Server, free_port,
+                      in_namespace, is_listening, need, run, stats, wait_until)
+from pcapfile import header, numbered, pcap, record
+
+TEN = pcap(numbered(10))
+ONE = record(*numbered(1)[0])
+HEADER = 24
+# A restart takes a second of back-off; tools/test wants them all once.
+ROUNDS = 100 if os.environ.get("PCAP_TCP_LONG") else 6
+LOADED = 0.3  # seconds of grace where other programs have the CPU, too
+
+
+class Restarting(threading.Thread):
+    """A server that is killed in its stream and started again on its port.
+    It counts the records that the reader's kernel took whole."""
+
+    def __init__(self, records):
+        super().__init__(daemon=True)
+        self.stream = pcap(numbered(records))
+        self.size = (len(self.stream) - HEADER) // records
+        self.sent = []
+        self.away = []  # seconds without the reader
+        self.port = free_port()
+        self.start()
+        wait_until(lambda: is_listening(self.port), "it listens")
+
+    def run(self):
+        left = time.monotonic()
+        for turn in range(ROUNDS):
+            with socket.socket() as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(("127.0.0.1", self.port))
+                listener.listen()
+                listener.settimeout(LIMIT)
+                conn = listener.accept()[0]
+            self.away.append(time.monotonic() - left)
+            self._play(conn, turn)
+            left = time.monotonic()
+
+    def _play(self, conn, turn):
+        """FIN between two records, FIN within one, RST within one."""
+        cut = len(self.stream) - (0 if turn % 3 == 0 else self.size // 2)
+        with conn:
+            conn.sendall(self.stream[:cut])
+            if turn % 3 == 2:
+                Server.reset_at_close(conn)
+            self.sent.append((cut - HEADER) // self.size)
+
+
+def descriptors(program):
+    return len(list(Path(f"/proc/{program.process.pid}/fd").iterdir()))
+
+
+def test_many_restarts_lose_nothing(start):
+    """By a reader that is called event by event (its descriptor must stay
+    the same and registered), by a blocking one, and by one for which nothing
+    is reported."""
+    ways = [(["-m", "epoll", "-k", "1", "-e", str(ROUNDS)], ""),
+            (["-m", "loop", "-e", str(ROUNDS)], ""),
+            (["-m", "next", "-t", "100"], ",reconnect=yes")]
+    servers = [Restarting(3000) for _ in ways]
+    readers = [start(READER, *way, f"tcp:127.0.0.1:{server.port}{options}")
+               for (way, options), server in zip(ways, servers)]
+    for reader in readers:
+        reader.wait_for("OPEN")
+    before = [descriptors(reader) for reader in readers]
+    for server in servers:
+        server.join(LIMIT + 2 * ROUNDS)
+        assert len(server.sent) == ROUNDS
+    for reader, server, count in zip(readers[:2], servers, before):
+        assert reader.end() == 0
+        found = stats(reader.lines)
+        assert found["packets"] == found["recv"] == sum(server.sent)
+        ends = [li for li in reader.lines if li.startswith("END")]
+        assert len(ends) == ROUNDS
+        assert found["cpu_ms"] < 10 * ROUNDS
+    wait_until(lambda: descriptors(readers[2]) < before[2] + 1, "it is away")
+    readers[2].command("b")
+    assert readers[2].end() == 0
+    assert stats(readers[2].lines)["packets"] == sum(servers[2].sent)
+    for server in servers:
+        # The first is the start; a back-off is a second at most.
+        assert max(server.away[1:]) < 1.1 + LOADED
+
+
+def test_away_costs_next_to_nothing(serve, start):
+    """Less than 1 % of a CPU, in an event loop that could spin."""
+    server = serve([TEN])
+    reader = start(READER, "-p", "-m", "epoll", "-e", "2", server.device)
+    reader.wait_for("^END")
+    before, began = reader.cpu_ticks(), time.monotonic()
+    time.sleep(3)  # for nothing to happen there is no event
+    ticks = (time.monotonic() - began) * os.sysconf("SC_CLK_TCK")
+    assert reader.cpu_ticks() - before <= max(2, ticks / 100)
+
+
+def test_a_server_of_socat_is_stopped_and_started(start, tmp_path):
+    need("socat")
+    port = free_port()
+
+    def socat():
+        return start("socat", f"TCP-LISTEN:{port},reuseaddr,fork",
+                     f"EXEC:cat {SAMPLE}", env=SYSTEM)
+
+    first = socat()
+    reader = start(READER, "-p", "-m", "next", "-t", "100",
+                   f"tcp:127.0.0.1:{port},reconnect=yes")
+    reader.wait_for("^P", 38)
+    first.stop()
+    socat()
+    reader.wait_for("^P", 76)
+    assert not any(li.startswith("END") for li in reader.lines)
+
+
+@pytest.mark.parametrize("drop", ["ip link set lo down",
+                                  "iptables -A OUTPUT -p tcp -j DROP",
+                                  "iptables -A INPUT -p tcp -j DROP"])
+def test_a_peer_that_is_dead_without_a_word(drop):
+    """No FIN, no RST: the packets to it are lost. Keepalive notices."""
+    need(drop.split()[0])
+    result = in_namespace(
+        "out=$(mktemp); mkfifo $out.stream",
+        "nc -N -l 5000 < $out.stream & sender=$!",
+        f"exec 3> $out.stream; cat {SAMPLE} >&3",
+        "until ss -Hltn | grep -q :5000; do :; done",
+        f"{READER} -p tcp:127.0.0.1:5000,keepalive=1 > $out & reader=$!",
+        "until [ $(grep -c ^P $out) = 38 ]; do sleep 0.1; done",
+        "began=$(date +%s%N)",
+        drop,
+        "wait $reader || :",
+        "echo $((($(date +%s%N) - began) / 1000000)) ms",
+        "cat $out; rm $out $out.stream",
+        "kill $sender")
+    assert "END -1 127.0.0.1:5000: Connection timed out" in result.stdout, \
+        result
+    assert int(re.search(r"(\d+) ms", result.stdout)[1]) < 4000
+
+
+NAMES = "mount -t tmpfs none /mnt && cp -L /etc/hosts /mnt/hosts && " \
+    "echo {} >> /mnt/hosts && mount --bind /mnt/hosts /etc/hosts"
+
+
+def test_addresses_are_kept_for_programs_that_change_their_root():
+    """After opening, the name could not be looked up any more."""
+    result = in_namespace(
+        NAMES.format("127.0.0.1 once.test"),
+        "serve() { nc -N -l 127.0.0.1 5000 < " + str(SAMPLE) + " & "
+        "until ss -Hltn | grep -q :5000; do :; done; }",
+        "serve",
+        f"{READER} -p -e 2 -m epoll tcp:once.test:5000 > /tmp/$$.out &",
+        "reader=$!",
+        "until grep -q ^END /tmp/$$.out; do sleep 0.1; done",
+        "echo > /mnt/hosts",
+        "serve; wait $reader; grep -c ^P /tmp/$$.out; rm /tmp/$$.out")
+    assert result.stdout == "76\n", result
+
+
+SILENT_NAME_SERVER = (
+    "mount -t tmpfs none /mnt",
+    "echo nameserver 127.0.0.1 > /mnt/resolv.conf",
+    "echo 'hosts: dns' > /mnt/nsswitch.conf",
+    "mount --bind /mnt/resolv.conf /etc/resolv.conf",
+    "mount --bind /mnt/nsswitch.conf /etc/nsswitch.conf",
+    "nc -u -l 127.0.0.1 53 > /dev/null & server=$!",
+    "until ss -Hlun | grep -q :53; do :; done")
+
+
+def test_a_silent_name_server_blocks_no_handle():
+    """linktype= opens it; then a non-blocking read returns at once."""
+    result = in_namespace(
+        *SILENT_NAME_SERVER,
+        "began=$(date +%s%N)",
+        f"{READER} -m poll -x -i 3000 tcp:some.name:5000,linktype=1",
+        "echo $((($(date +%s%N) - began) / 1000000)) ms",
+        "kill $server")
+    assert "OPEN dlt=1 " in result.stdout, result
+    assert "IDLE" in result.stdout
+    # A second for names in opening, three of idling, and no more.
+    assert int(re.search(r"(\d+) ms", result.stdout)[1]) < 5000
+
+
+def test_linktype_opens_with_the_server_down(serve, start):
+    port = free_port()
+    began = time.monotonic()
+    reader = start(READER, "-p", "-m", "epoll", "-f", "udp port 53",
+                   f"tcp:127.0.0.1:{port},linktype=EN10MB")
+    reader.wait_for("OPEN dlt=1 ext=0 snaplen=262144")
+    assert time.monotonic() - began < 1
+    serve([TEN, "hold"], port=port)
+    reader.wait_for("^P", 5)
+
+
+def test_linktype_and_no_second_attempt():
+    """Who has one attempt is told how it went."""
+    port = free_port()
+    device = f"tcp:127.0.0.1:{port},linktype=EN10MB,reconnect=no"
+    result = run(READER, device)
+    assert f"cannot connect to 127.0.0.1:{port}: Connection refused" in \
+        result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("linktype,dlt", [
+    ("1", 1), ("en10mb", 1), ("RAW", 12), ("101", 12), ("LINUX_SLL2", 276)])
+def test_linktypes_by_name_and_by_number(linktype, dlt):
+    result = run(READER, "-m", "poll", "-i", "1",
+                 f"tcp:127.0.0.1:{free_port()},linktype={linktype}")
+    assert f"OPEN dlt={dlt} " in result.stdout
+
+
+@pytest.mark.parametrize("linktype", ["NONSENSE", "65536", "-1", "1x"])
+def test_linktypes_that_are_none(linktype):
+    device = f"tcp:127.0.0.1:1,linktype={linktype}"
+    result = run("tcpdump", "-i", device)
+    assert result.stderr == f"tcpdump: {device}: bad linktype " \
+        f"\"{linktype}\": expected a link type's name (EN10MB) or number\n"
+
+
+def test_a_stream_of_another_link_type_is_a_fault(serve):
+    server = serve([header(linktype=101) + ONE, "hold"])
+    result = run(READER, server.device + ",linktype=EN10MB")
+    assert "END -1 " in result.stdout
+    assert "the link type is RAW, the device's is EN10MB" in result.stdout
+
+
+def test_a_filter_stays_across_a_restart(serve, start):
+    server = serve([TEN], [TEN, "hold"])
+    reader = start(READER, "-p", "-e", "2", "-m", "epoll", "-f",
+                   "udp port 53", server.device)
+    reader.wait_for("^P", 10)
+    wait_until(lambda: server.connections == 2, "it came back")
+    reader.wait_until_blocked()
+    assert sum(li.startswith("P") for li in reader.lines) == 10
