@@ -1,0 +1,45 @@
+"""The manual pages."""
+
+import re
+
+import pytest
+
+from conftest import HERE, SYSTEM, need, run
+
+SOURCE = HERE.parent
+PAGES = ["pcap-tcp.7.in", "pcap-tcp-run.1"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_mandoc_has_nothing_to_say(page):
+    need("mandoc")
+    result = run("mandoc", "-Tlint", SOURCE / "man" / page, env=SYSTEM)
+    # It looks for other pages on this machine.
+    said = [line for line in (result.stdout + result.stderr).splitlines()
+            if "referenced manual not found" not in line
+            and "mandoc.db" not in line]
+    assert said == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_groff_has_nothing_to_say(page):
+    need("groff")
+    result = run("groff", "-ww", "-mandoc", "-Tutf8", SOURCE / "man" / page,
+                 env=SYSTEM)
+    if "macro.tmac" in result.stderr or "doc.tmac" in result.stderr:
+        pytest.skip("groff without its macros (groff-base has none of mdoc)")
+    assert (result.returncode, result.stderr) == (0, "")
+    text = re.sub(r"\x1b\[[0-9;]*m|.\x08", "", result.stdout)
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_every_option_and_scheme_is_there():
+    """Those that the parser knows."""
+    parser = (SOURCE / "pcap-tcp-device.c").read_text()
+    page = (SOURCE / "man" / "pcap-tcp.7.in").read_text()
+    for scheme in re.findall(r'"((?:tcp|tls|unix)[a-z-]*:)"', parser):
+        assert f"Li {scheme}" in page
+    options = re.findall(r'strcasecmp\(name, "([a-z]+)"\)', parser)
+    assert "timeout" in options
+    for option in options:
+        assert f"Cm {option}" in page
