@@ -112,19 +112,39 @@ too_long(struct pcap_tcp_decoder *d, uint32_t caplen)
 }
 
 /*
- * May a stream header stand where a record is due?  The first half of a pcap
- * magic, in either byte order, or a section header's type, in both.
+ * May a stream header stand where a record is due?  By the upper half of a
+ * pcap magic or of a section header's type, in either byte order.
  */
 static int
 may_be_header(uint32_t first)
 {
-	return (first >> 16 == MAGIC_USEC >> 16 ||
-	    (first & 0xffff) == 0xb2a1 || first == BT_SHB);
+	switch (first >> 16) {
+
+	case MAGIC_USEC >> 16:		/* and of the other two */
+	case 0xd4c3:
+	case 0x4d3c:
+	case 0x34cd:
+	case BT_SHB >> 16:
+		return (1);
+
+	default:
+		return (0);
+	}
+}
+
+/* The next records are for pcap_tcp_decode(), if they are like this one. */
+static void
+set_period(struct pcap_tcp_decoder *d, uint32_t sec)
+{
+	if (!d->swapped && d->scale == PCAP_TCP_SCALE_NONE &&
+	    d->lengths == PCAP_TCP_CAPLEN_FIRST &&
+	    d->header_size == RECORD_HEADER_SIZE && !may_be_header(sec))
+		d->period = sec >> 16;
 }
 
 /*
- * This runs once a packet: what is rare comes behind a test that is there
- * anyway, or costs one.
+ * The records that pcap_tcp_decode() leaves to this: the first one of each
+ * period, and all of a stream that is in the other byte order, or the like.
  */
 static enum pcap_tcp_decoded
 decode_record(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
@@ -172,6 +192,7 @@ decode_record(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
 	r->h.caplen = caplen < d->snaplen ? caplen : d->snaplen;
 	r->h.len = wirelen;
 	r->data = buf + d->header_size;
+	set_period(d, sec);
 	return (pcap_tcp_take(d, r, d->header_size + (size_t)caplen,
 	    PCAP_TCP_RECORD));
 }
@@ -234,6 +255,8 @@ pcap_tcp_decode_pcap_header(struct pcap_tcp_decoder *d, u_char *buf,
 			d->snaplen = d->snaplen > INT_MAX - 14 ? INT_MAX :
 			    d->snaplen + 14;
 	}
+	d->fits = d->snaplen < d->max_caplen ? d->snaplen : d->max_caplen;
+	d->period = PCAP_TCP_NO_PERIOD;
 	set_lengths(d);
 	set_scale(d, magic == MAGIC_NSEC);
 	d->decode = decode_record;
@@ -265,6 +288,7 @@ void
 pcap_tcp_decoder_restart(struct pcap_tcp_decoder *d)
 {
 	d->decode = decode_start;
+	d->period = PCAP_TCP_NO_PERIOD;
 	d->started = 0;
 	d->ninterfaces = 0;
 	d->offset = 0;

@@ -38,6 +38,7 @@ pcap_tcp_feed_close(struct pcap_tcp_feed *f)
 		f->source[i] = NULL;
 	}
 	f->current = NULL;
+	f->next = f->stop = NULL;
 	f->ndialed = f->nplaces = 0;
 	pcap_tcp_listener_close(f->listeners);
 	f->listeners = NULL;
@@ -55,12 +56,12 @@ pcap_tcp_feed_offer(struct pcap_tcp_feed *f, unsigned int i)
 {
 	struct pcap_tcp_source *s = f->source[i];
 
-	if (f->opening) {
-		pcap_tcp_source_decode_start(s);
+	pcap_tcp_source_decode(s, f->opening);
+	if (f->opening)
 		return;
-	}
-	if (pcap_tcp_source_peek(s) == PCAP_TCP_RECORD)
-		pcap_tcp_merge_read(&f->merge, i, pcap_tcp_source_time(s));
+	if (pcap_tcp_source_has_record(s))
+		pcap_tcp_merge_read(&f->merge, i,
+		    pcap_tcp_source_time(s, s->head));
 	else if (s->decoder.started &&
 	    f->merge.input[i].state == PCAP_TCP_INPUT_OUT)
 		pcap_tcp_merge_dry(&f->merge, i);
@@ -69,36 +70,63 @@ pcap_tcp_feed_offer(struct pcap_tcp_feed *f, unsigned int i)
 		f->fault_of = NULL;
 }
 
-struct pcap_tcp_source *
-pcap_tcp_feed_choose(struct pcap_tcp_feed *f)
+/* Takes what was read of the run from its source. */
+static void
+finish_run(struct pcap_tcp_feed *f)
 {
 	struct pcap_tcp_source *s = f->current;
+
+	f->merge.delivered += (uint64_t)(f->next - s->head);
+	s->head = f->next;
+	f->current = NULL;
+	f->next = f->stop = NULL;
+	if (!pcap_tcp_source_has_record(s))
+		pcap_tcp_source_decode(s, 0);
+	if (pcap_tcp_source_has_record(s))
+		pcap_tcp_merge_offer(&f->merge, f->current_input,
+		    pcap_tcp_source_time(s, s->head));
+	else {
+		/* It may have more that was not read yet. */
+		f->merge.now = pcap_tcp_now();
+		pcap_tcp_merge_dry(&f->merge, f->current_input);
+		f->must_advance = 1;
+	}
+}
+
+/* Where the records of a source are up to which its turn is. */
+static const struct pcap_tcp_record *
+end_of_run(const struct pcap_tcp_source *s, int64_t limit)
+{
+	const struct pcap_tcp_record *r = s->head + 1;
+
+	if (limit == INT64_MAX)
+		return (s->end);
+	while (r != s->end && pcap_tcp_source_time(s, r) <= limit)
+		r++;
+	return (r);
+}
+
+int
+pcap_tcp_feed_choose(struct pcap_tcp_feed *f)
+{
+	int64_t limit;
 	int i;
 
-	if (s != NULL) {
-		f->merge.delivered += s->received - f->current_received;
-		if (s->decoded == PCAP_TCP_RECORD)
-			pcap_tcp_merge_offer(&f->merge, f->current_input,
-			    pcap_tcp_source_time(s));
-		else {
-			/* It may have more that was not read yet. */
-			f->merge.now = pcap_tcp_now();
-			pcap_tcp_merge_dry(&f->merge, f->current_input);
-			f->must_advance = 1;
-		}
-	}
-	f->current = NULL;
+	if (f->current != NULL)
+		finish_run(f);
 	if (f->must_advance)
-		return (NULL);
+		return (0);
 	if (f->merge.ndry > 0)
 		f->merge.now = pcap_tcp_now();
-	i = pcap_tcp_merge_first(&f->merge, &f->limit);
+	i = pcap_tcp_merge_first(&f->merge, &limit);
 	if (i == -1)
-		return (NULL);
+		return (0);
 	f->current_input = (unsigned int)i;
 	f->current = f->source[i];
-	f->current_received = f->current->received;
-	return (f->current);
+	f->swapped = f->current->swapped;
+	f->next = f->current->head;
+	f->stop = end_of_run(f->current, limit);
+	return (1);
 }
 
 /*
@@ -110,7 +138,7 @@ pcap_tcp_feed_drop(struct pcap_tcp_feed *f, unsigned int i)
 {
 	struct pcap_tcp_source *s = f->source[i];
 
-	f->received += s->received;
+	f->received += pcap_tcp_source_received(s);
 	f->dropped += s->decoder.dropped;
 	f->if_dropped += s->decoder.if_dropped;
 	pcap_tcp_source_free(s);
@@ -166,8 +194,6 @@ lost(struct pcap_tcp_feed *f, unsigned int i, enum pcap_tcp_progress why)
 	struct pcap_tcp_source *s = f->source[i];
 
 	pcap_tcp_merge_out(&f->merge, i);
-	if (f->current == s)
-		f->current = NULL;
 	if (pcap_tcp_feed_is_sender(f, i)) {
 		memcpy(f->fault, s->error, sizeof(f->fault));
 		pcap_tcp_feed_drop(f, i);
@@ -245,7 +271,7 @@ accept_sender(struct pcap_tcp_feed *f, struct pcap_tcp_listener *l)
 static int
 wants_more(const struct pcap_tcp_feed *f, const struct pcap_tcp_source *s)
 {
-	return (s != NULL && s->decoded != PCAP_TCP_RECORD &&
+	return (s != NULL && !pcap_tcp_source_has_record(s) &&
 	    !(f->opening && s->decoder.started));
 }
 
@@ -363,6 +389,7 @@ pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 {
 	enum pcap_tcp_progress one, all = PCAP_TCP_WAIT;
 	struct pcap_tcp_listener *l;
+	int64_t limit;
 	unsigned int i;
 
 	f->must_advance = 0;
@@ -392,7 +419,7 @@ pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 		}
 	}
 	/* The one that had run dry has nothing more: the next one, then? */
-	if (pcap_tcp_merge_first(&f->merge, &f->limit) != -1)
+	if (pcap_tcp_merge_first(&f->merge, &limit) != -1)
 		all = PCAP_TCP_PROGRESS;
 	return (all);
 }
@@ -401,10 +428,10 @@ int
 pcap_tcp_feed_ready(struct pcap_tcp_feed *f, int64_t *deadline)
 {
 	struct pcap_tcp_source *s;
+	int64_t limit;
 	unsigned int i;
 
-	if (pcap_tcp_feed_next(f) != NULL ||
-	    pcap_tcp_merge_first(&f->merge, &f->limit) != -1)
+	if (pcap_tcp_merge_first(&f->merge, &limit) != -1)
 		return (1);
 	for (i = 0; i < f->nplaces; i++) {
 		s = f->source[i];
@@ -431,10 +458,12 @@ pcap_tcp_feed_stats(const struct pcap_tcp_feed *f, struct pcap_stat *ps)
 		s = f->source[i];
 		if (s == NULL)
 			continue;
-		received += s->received;
+		received += pcap_tcp_source_received(s);
 		dropped += s->decoder.dropped;
 		if_dropped += s->decoder.if_dropped;
 	}
+	if (f->current != NULL)
+		received += (uint64_t)(f->next - f->current->head);
 	ps->ps_recv = (u_int)received;
 	ps->ps_drop = (u_int)dropped;
 	ps->ps_ifdrop = (u_int)if_dropped;

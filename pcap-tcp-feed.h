@@ -27,11 +27,11 @@
 #define PCAP_TCP_FEED_READY	4	/* pcap_tcp_feed_advance() */
 
 struct pcap_tcp_feed {
-	/* The source of the next record, while that is up to this time. */
-	struct pcap_tcp_source *current;
-	int64_t limit;
+	/* The next record, and where the turn of its source ends. */
+	const struct pcap_tcp_record *next, *stop;
+	int swapped;		/* the byte order of its stream is */
+	struct pcap_tcp_source *current;	/* NULL: next == stop */
 	unsigned int current_input;
-	uint64_t current_received;	/* when it became the current one */
 	int must_advance;	/* before the next one is chosen */
 	struct pcap_tcp_merge merge;
 
@@ -121,23 +121,17 @@ void	pcap_tcp_feed_drop(struct pcap_tcp_feed *f, unsigned int i);
  * For who reads.
  */
 
-/* What pcap_tcp_feed_next() does when another source may be next. */
-struct pcap_tcp_source *pcap_tcp_feed_choose(struct pcap_tcp_feed *f);
+/* pcap_tcp_feed_has_next(), when it is another turn. */
+int	pcap_tcp_feed_choose(struct pcap_tcp_feed *f);
 
 /*
- * The source whose head is the next record, or NULL: advance.  It is
- * taken by pcap_tcp_source_pop(), and its data stays valid until
- * pcap_tcp_feed_advance().
+ * Is there a record?  If not: pcap_tcp_feed_advance().  It is taken by
+ * f->next++, and its data stays valid until pcap_tcp_feed_advance().
  */
-static inline struct pcap_tcp_source *
-pcap_tcp_feed_next(struct pcap_tcp_feed *f)
+static inline int
+pcap_tcp_feed_has_next(struct pcap_tcp_feed *f)
 {
-	struct pcap_tcp_source *s = f->current;
-
-	if (s != NULL && pcap_tcp_source_peek(s) == PCAP_TCP_RECORD &&
-	    pcap_tcp_source_time(s) <= f->limit)
-		return (s);
-	return (pcap_tcp_feed_choose(f));
+	return (f->next != f->stop || pcap_tcp_feed_choose(f));
 }
 
 #endif

@@ -454,6 +454,7 @@ pcap_tcp_decode_section(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
 	d->version_minor = get16(buf + 14, swapped);
 	d->max_block = BLOCK_MAX;
 	d->ninterfaces = 0;
+	d->period = PCAP_TCP_NO_PERIOD;
 	d->decode = decode_block;
 	return (pcap_tcp_take(d, r, get32(buf + 4, swapped), PCAP_TCP_SKIP));
 }

@@ -55,8 +55,8 @@ forget_stream(struct pcap_tcp_source *s)
 	pcap_tcp_decoder_restart(&s->decoder);
 	s->next = s->buffer;
 	s->left = 0;
+	s->needed = 1;
 	s->decoded = PCAP_TCP_MORE;
-	s->head.size = 1;
 }
 
 static struct pcap_tcp_source *
@@ -83,6 +83,7 @@ new_source(const struct pcap_tcp_common *common,
 	    PCAP_TCP_DEFAULT_TIMEOUT;
 	s->backoff = MIN_BACKOFF;
 	s->give_up = PCAP_TCP_NEVER;
+	s->head = s->end = s->record;
 	s->per_second = pcap_tcp_per_second(common->precision);
 	pcap_tcp_decoder_init(&s->decoder, common->precision, &linktypes);
 	forget_stream(s);
@@ -207,9 +208,9 @@ hang_up(struct pcap_tcp_source *s, enum pcap_tcp_progress why, int error)
 {
 	disconnect(s);
 	/* A header alone is no proof that the server works. */
-	if (s->received != s->received_before)
+	if (pcap_tcp_source_received(s) != s->received_before)
 		s->backoff = MIN_BACKOFF;
-	s->received_before = s->received;
+	s->received_before = pcap_tcp_source_received(s);
 	forget_stream(s);
 	schedule_attempt(s);
 	s->errnum = error;
@@ -391,8 +392,11 @@ explain_loss(struct pcap_tcp_source *s, int error)
 static enum pcap_tcp_progress
 connection_lost(struct pcap_tcp_source *s, int error)
 {
-	int errnum = error != 0 ? error : ECONNRESET;
+	int errnum;
 
+	if (s->was_reset && (error == 0 || error == ECONNABORTED))
+		error = ECONNRESET;
+	errnum = error != 0 ? error : ECONNRESET;
 	if (!s->decoder.started) {
 		explain_loss(s, error);
 		return (hang_up(s, PCAP_TCP_UNREACHABLE, errnum));
@@ -551,7 +555,7 @@ make_room(struct pcap_tcp_source *s)
 	if (s->left == s->capacity)
 		return (resize_buffer(s, s->capacity * 2));
 	if (s->left < PCAP_TCP_BUFFER_SIZE &&
-	    s->head.size <= PCAP_TCP_BUFFER_SIZE &&
+	    s->needed <= PCAP_TCP_BUFFER_SIZE &&
 	    s->capacity != PCAP_TCP_BUFFER_SIZE)
 		return (resize_buffer(s, PCAP_TCP_BUFFER_SIZE));
 	return (0);
@@ -590,7 +594,7 @@ read_stream(struct pcap_tcp_source *s)
 		return (PCAP_TCP_PROGRESS);
 	}
 	if (n == 0)
-		return (connection_lost(s, s->was_reset ? ECONNRESET : 0));
+		return (connection_lost(s, 0));
 	if (errno != EAGAIN)
 		return (connection_lost(s, errno));
 	if (s->tls != NULL)
@@ -598,6 +602,64 @@ read_stream(struct pcap_tcp_source *s)
 	if (s->deadline != PCAP_TCP_NEVER && pcap_tcp_now() >= s->deadline)
 		return (not_in_time(s));
 	return (PCAP_TCP_WAIT);
+}
+
+/* Fills record[] from *r on; returns what ended it, which is in *r. */
+static enum pcap_tcp_decoded
+decode_records(struct pcap_tcp_source *s, struct pcap_tcp_record **at)
+{
+	struct pcap_tcp_record *r = *at;
+	enum pcap_tcp_decoded decoded = PCAP_TCP_RECORD;
+	u_char *next = s->next;
+	size_t left = s->left;
+
+	for (; r != &s->record[PCAP_TCP_BATCH]; r++) {
+		decoded = pcap_tcp_decode(&s->decoder, next, left, r);
+		if (decoded != PCAP_TCP_RECORD)
+			break;
+		next += r->size;
+		left -= r->size;
+	}
+	s->next = next;
+	s->left = left;
+	*at = r;
+	return (decoded);
+}
+
+void
+pcap_tcp_source_decode(struct pcap_tcp_source *s, int until_start)
+{
+	struct pcap_tcp_record *r = s->record;
+
+	s->received = pcap_tcp_source_received(s);
+	while (r == s->record && s->decoded == PCAP_TCP_MORE &&
+	    s->left >= s->needed && !(until_start && s->decoder.started)) {
+		s->swapped = s->decoder.swapped;
+		switch (decode_records(s, &r)) {
+
+		case PCAP_TCP_RECORD:
+			s->needed = 1;
+			break;
+
+		case PCAP_TCP_SKIP:
+			s->next += r->size;
+			s->left -= r->size;
+			s->needed = 1;
+			if (s->decoder.started)
+				s->deadline = PCAP_TCP_NEVER;
+			break;
+
+		case PCAP_TCP_MORE:
+			s->needed = r->size;
+			break;
+
+		case PCAP_TCP_ERROR:
+			s->decoded = PCAP_TCP_ERROR;
+			break;
+		}
+	}
+	s->head = s->record;
+	s->end = r;
 }
 
 static enum pcap_tcp_progress

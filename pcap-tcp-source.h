@@ -28,6 +28,9 @@
  */
 #define PCAP_TCP_BUFFER_SIZE	(256 * 1024)
 
+/* Records that are decoded at a time, for the same reasons. */
+#define PCAP_TCP_BATCH		128
+
 enum pcap_tcp_progress {
 	PCAP_TCP_WAIT,		/* nothing to do before an event or deadline */
 	PCAP_TCP_PROGRESS,	/* look again for a record, then come back */
@@ -37,17 +40,20 @@ enum pcap_tcp_progress {
 };
 
 struct pcap_tcp_source {
-	/* The next record, where decoded says PCAP_TCP_RECORD. */
+	/* The next record, and where those that were decoded end. */
+	const struct pcap_tcp_record *head, *end;
+	/* What is behind them: PCAP_TCP_MORE or _ERROR. */
 	enum pcap_tcp_decoded decoded;
-	struct pcap_tcp_record head;
+	int swapped;		/* the decoder was, when it decoded them */
 
 	u_char *next;		/* in the buffer: not decoded yet, */
 	size_t left;		/* so many bytes */
+	size_t needed;		/* of them to decode more */
 	struct pcap_tcp_decoder decoder;
 	u_char *buffer;
 	size_t capacity;
 	int64_t per_second;	/* ticks of a record's time stamp */
-	uint64_t received;	/* records, of all connections */
+	uint64_t received;	/* records before the decoded ones */
 	uint64_t received_before;	/* the last attempt to connect */
 
 	enum {
@@ -83,6 +89,8 @@ struct pcap_tcp_source {
 	int failed_errno;	/* of the first address tried, */
 	int failed_alike;	/* is it that of all of them? */
 	char failed[PCAP_ERRBUF_SIZE];	/* each with its address */
+
+	struct pcap_tcp_record record[PCAP_TCP_BATCH];
 };
 
 /* What the sources of a device have in common. */
@@ -122,12 +130,26 @@ enum pcap_tcp_progress pcap_tcp_source_advance(struct pcap_tcp_source *s);
 /* Has the epoll set look for what the source waits for, or for nothing. */
 void	pcap_tcp_source_watch(struct pcap_tcp_source *s, int on);
 
+/* Is there a record at head? */
+static inline int
+pcap_tcp_source_has_record(const struct pcap_tcp_source *s)
+{
+	return (s->head != s->end);
+}
+
 /* Can more be had although its fd does not say so? */
 static inline int
 pcap_tcp_source_pending(const struct pcap_tcp_source *s)
 {
 	return (s->decoded == PCAP_TCP_ERROR ||
 	    (s->tls != NULL && pcap_tcp_tls_pending(s->tls)));
+}
+
+/* Records that were taken from all its streams. */
+static inline uint64_t
+pcap_tcp_source_received(const struct pcap_tcp_source *s)
+{
+	return (s->received + (uint64_t)(s->head - s->record));
 }
 
 /* Ticks of a time stamp of this PCAP_TSTAMP_PRECISION_. */
@@ -137,68 +159,19 @@ pcap_tcp_per_second(int precision)
 	return (precision == PCAP_TSTAMP_PRECISION_NANO ? 1000000000 : 1000000);
 }
 
-/* The time stamp of the record in head, in ticks. */
+/* A record's time stamp, in ticks. */
 static inline int64_t
-pcap_tcp_source_time(const struct pcap_tcp_source *s)
+pcap_tcp_source_time(const struct pcap_tcp_source *s,
+    const struct pcap_tcp_record *r)
 {
-	return ((int64_t)((uint64_t)s->head.h.ts.tv_sec *
-	    (uint64_t)s->per_second + (uint64_t)s->head.h.ts.tv_usec));
-}
-
-/* What is in head is done with. */
-static inline void
-pcap_tcp_source_skip(struct pcap_tcp_source *s)
-{
-	s->next += s->head.size;
-	s->left -= s->head.size;
-	s->head.size = 1;
-	s->decoded = PCAP_TCP_MORE;
-}
-
-/* Takes the record in head from the stream. */
-static inline void
-pcap_tcp_source_pop(struct pcap_tcp_source *s)
-{
-	pcap_tcp_source_skip(s);
-	s->received++;
-}
-
-static inline void
-pcap_tcp_source_decode_one(struct pcap_tcp_source *s)
-{
-	s->decoded = pcap_tcp_decode(&s->decoder, s->next, s->left, &s->head);
-	if (s->decoded != PCAP_TCP_SKIP)
-		return;
-	pcap_tcp_source_skip(s);
-	if (s->decoder.started)
-		s->deadline = PCAP_TCP_NEVER;
-}
-
-static inline int
-pcap_tcp_source_can_decode(const struct pcap_tcp_source *s)
-{
-	return (s->decoded == PCAP_TCP_MORE && s->left >= s->head.size);
+	return ((int64_t)((uint64_t)r->h.ts.tv_sec *
+	    (uint64_t)s->per_second + (uint64_t)r->h.ts.tv_usec));
 }
 
 /*
- * Is there a whole record in the buffer?  PCAP_TCP_RECORD: it is in head,
- * and its data stays valid until pcap_tcp_source_advance().  PCAP_TCP_MORE:
- * advance.  PCAP_TCP_ERROR: so will the next pcap_tcp_source_advance() say.
+ * Decodes records, when those that were decoded before have been taken; up to
+ * the header that starts the stream and no further if until_start.
  */
-static inline enum pcap_tcp_decoded
-pcap_tcp_source_peek(struct pcap_tcp_source *s)
-{
-	while (pcap_tcp_source_can_decode(s))
-		pcap_tcp_source_decode_one(s);
-	return (s->decoded);
-}
-
-/* Decodes up to the header that starts the stream, and no further. */
-static inline void
-pcap_tcp_source_decode_start(struct pcap_tcp_source *s)
-{
-	while (!s->decoder.started && pcap_tcp_source_can_decode(s))
-		pcap_tcp_source_decode_one(s);
-}
+void	pcap_tcp_source_decode(struct pcap_tcp_source *s, int until_start);
 
 #endif

@@ -51,7 +51,7 @@ struct pcap_tcp {
 	int64_t timer;		/* when timer_fd becomes readable */
 	int ready;		/* wake_fd says that records wait */
 	int nonblock;
-	int must_align, must_swap;	/* the data of records */
+	int has_pseudo_header;
 	int dlt;		/* what the device name says, or -1 */
 	struct pcap_tcp_device device;
 };
@@ -144,7 +144,8 @@ settle(pcap_t *p)
 	struct pcap_tcp *pt = p->priv;
 	int64_t deadline;
 
-	if (pcap_tcp_feed_ready(&pt->feed, &deadline))
+	if (pcap_tcp_feed_has_next(&pt->feed) ||
+	    pcap_tcp_feed_ready(&pt->feed, &deadline))
 		set_ready(pt, 1);
 	else {
 		set_ready(pt, 0);
@@ -156,18 +157,19 @@ settle(pcap_t *p)
 }
 
 /*
- * libpcap looks at these link types' pseudo-headers through structs, which
- * want their data aligned.  The record's own header, done with, gives the
- * room to move it.
+ * Link types whose packets begin with a pseudo-header that libpcap puts into
+ * this machine's byte order, or that filters expect in the first stream's.
  */
 static int
 has_pseudo_header(int dlt)
 {
 	switch (dlt) {
 
+	case DLT_ENC:
 	case DLT_LINUX_SLL:
 	case DLT_LINUX_SLL2:
 	case DLT_NFLOG:
+	case DLT_NULL:
 	case DLT_PFLOG:
 	case DLT_USB_LINUX:
 	case DLT_USB_LINUX_MMAPPED:
@@ -176,24 +178,6 @@ has_pseudo_header(int dlt)
 	default:
 		return (0);
 	}
-}
-
-static u_char *
-align(u_char *data, bpf_u_int32 caplen)
-{
-	size_t excess = (uintptr_t)data % sizeof(uint64_t);
-
-	return (memmove(data - excess, data, caplen));
-}
-
-/*
- * The AF_ value in front of these has the sender's byte order, which filters
- * are made for; it must not change when the sender's does.
- */
-static int
-has_sender_order(int dlt)
-{
-	return (dlt == DLT_NULL || dlt == DLT_ENC);
 }
 
 static void
@@ -205,6 +189,30 @@ swap_family(u_char *data)
 }
 
 /*
+ * Brings a packet's pseudo-header into order, in place or a little in front
+ * of it: libpcap wants it aligned, and the record's own header, done with,
+ * gives the room to move it.  Returns where the packet is.
+ */
+static u_char *
+fix_pseudo_header(const pcap_t *p, int swapped, struct pcap_pkthdr *h,
+    u_char *data)
+{
+	if (p->linktype == DLT_NULL || p->linktype == DLT_ENC) {
+		/*
+		 * Filters are made for an AF_ value in the byte order of the
+		 * sender, which must not change when the sender's does.
+		 */
+		if (swapped != p->swapped && h->caplen >= 4)
+			swap_family(data);
+		return (data);
+	}
+	data = memmove(data - (uintptr_t)data % sizeof(uint64_t), data,
+	    h->caplen);
+	pcapint_post_process(p->linktype, swapped, h, data);
+	return (data);
+}
+
+/*
  * Gives up to cnt records that are in the buffer and pass the filter to the
  * callback.  A record is taken before that, as the callback may read from
  * the handle, or never return.
@@ -213,24 +221,18 @@ static int
 deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 {
 	struct pcap_tcp *pt = p->priv;
-	struct pcap_tcp_source *s;
+	struct pcap_tcp_feed *f = &pt->feed;
 	const struct bpf_insn *fcode;
 	struct pcap_pkthdr h;
 	u_char *data;
-	int n = 0;
+	int left = cnt;
 
-	while (n < cnt && !p->break_loop &&
-	    (s = pcap_tcp_feed_next(&pt->feed)) != NULL) {
-		h = s->head.h;
-		data = s->head.data;
-		pcap_tcp_source_pop(s);
-		if (pt->must_align)
-			data = align(data, h.caplen);
-		if (pt->must_swap && s->decoder.swapped != p->swapped &&
-		    h.caplen >= 4)
-			swap_family(data);
-		pcapint_post_process(p->linktype, s->decoder.swapped, &h,
-		    data);
+	while (left > 0 && !p->break_loop && pcap_tcp_feed_has_next(f)) {
+		h = f->next->h;
+		data = f->next->data;
+		f->next++;
+		if (pt->has_pseudo_header)
+			data = fix_pseudo_header(p, f->swapped, &h, data);
 		/* As in a kernel, the filter sees more than the snapshot. */
 		fcode = p->fcode.bf_insns;
 		if (fcode == NULL ||
@@ -238,10 +240,10 @@ deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 			if (h.caplen > (bpf_u_int32)p->snapshot)
 				h.caplen = (bpf_u_int32)p->snapshot;
 			(*callback)(user, &h, data);
-			n++;
+			left--;
 		}
 	}
-	return (n);
+	return (cnt - left);
 }
 
 /*
@@ -262,18 +264,16 @@ report_end(const struct pcap_tcp *pt, enum pcap_tcp_progress progress)
 	return (0);
 }
 
+/* Waits for records and delivers them; nothing is at hand. */
 static int
-pcap_tcp_read(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
+wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 {
 	struct pcap_tcp *pt = p->priv;
 	enum pcap_tcp_progress progress;
 	int64_t until = PCAP_TCP_NEVER;
-	int n, steps = 0;
+	int n = 0, steps = 0;
 
-	if (PACKET_COUNT_IS_UNLIMITED(cnt))
-		cnt = INT_MAX;
-
-	while ((n = deliver(p, cnt, callback, user)) == 0) {
+	do {
 		if (p->break_loop) {
 			p->break_loop = 0;
 			clear_wake(pt);
@@ -302,8 +302,25 @@ pcap_tcp_read(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 			if (n != 0)
 				break;
 		}
-	}
+	} while ((n = deliver(p, cnt, callback, user)) == 0);
 	settle(p);
+	return (n);
+}
+
+static int
+pcap_tcp_read(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
+{
+	struct pcap_tcp *pt = p->priv;
+	int n;
+
+	if (PACKET_COUNT_IS_UNLIMITED(cnt))
+		cnt = INT_MAX;
+	n = deliver(p, cnt, callback, user);
+	if (n == 0)
+		return (wait_and_deliver(p, cnt, callback, user));
+	/* One packet of many, read one at a time: all stays as it is. */
+	if (!pt->ready || p->break_loop || !pcap_tcp_feed_has_next(&pt->feed))
+		settle(p);
 	return (n);
 }
 
@@ -483,8 +500,7 @@ pcap_tcp_activate(pcap_t *p)
 		describe_stream(p, &s->decoder);
 	else
 		p->linktype = pt->dlt;
-	pt->must_align = has_pseudo_header(p->linktype);
-	pt->must_swap = has_sender_order(p->linktype);
+	pt->has_pseudo_header = has_pseudo_header(p->linktype);
 	/*
 	 * Not the stream's own, which another one may exceed: what the
 	 * program did not ask to be cut is not cut.

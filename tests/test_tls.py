@@ -367,11 +367,13 @@ def test_a_handshake_that_stalls(serve, pki):
 @needs_tls
 @pytest.mark.parametrize("end", ["fin", "rst"])
 def test_a_handshake_that_is_cut(serve, pki, end):
-    server = serve([end])
-    line = cause(f"tls:127.0.0.1:{server.port},ca={pki}/ca.pem")
-    assert line == f"127.0.0.1:{server.port}: " + (
-        "closed within the TLS handshake" if end == "fin" else
-        "Connection reset by peer")
+    times = 10  # before and after the first word of ours
+    server = serve(*[[end]] * times)
+    for _ in range(times):
+        line = cause(f"tls:127.0.0.1:{server.port},ca={pki}/ca.pem")
+        assert line == f"127.0.0.1:{server.port}: " + (
+            "closed within the TLS handshake" if end == "fin" else
+            "Connection reset by peer")
 
 
 @needs_tls

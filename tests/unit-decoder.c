@@ -184,6 +184,41 @@ starts_afresh_at_a_second_header(void **state)
 	assert_record(5, 6, 7, 8);
 }
 
+/*
+ * Most records are decoded by the upper half of their time stamp alone; one
+ * that has a magic number there must not hide a header behind it.
+ */
+static void
+finds_a_header_after_any_time(void **state)
+{
+	static const uint32_t seconds[] = { 1700000000, USEC, NSEC, 0xa1b20000,
+	    0xd4c3b2a1, 0x4d3cb2a1, 0x34cdb2a1, 0x0a0d0d0a, 0xd4c30000 };
+	static const uint32_t magics[] = { USEC, NSEC, KUZNETZOV };
+	size_t i, j;
+	int swap;
+
+	(void)state;
+	for (i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
+		for (j = 0; j < 6; j++) {
+			swap = j >= 3;
+			start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+			put_header(USEC, 4, 65535, 1);
+			put_record(seconds[i], 0xffffffff, 0, 4);
+			put_record(seconds[i] & 0xffff0000, 2, 1, 4);
+			put_data(1);
+			put_record(seconds[i] + 1, 1, 0, 4);
+			big = swap;
+			put_header(magics[j % 3], 4, 65535, 1);
+			assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+			assert_record(seconds[i], 0xffffffff, 0, 4);
+			assert_record(seconds[i] & 0xffff0000, 2, 1, 4);
+			assert_record(seconds[i] + 1, 1, 0, 4);
+			assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+			assert_int_equal(decoder.swapped, swap);
+		}
+	}
+}
+
 /* A packet of the year 2055 is a packet. */
 static void
 takes_no_packet_for_a_header(void **state)
@@ -260,6 +295,7 @@ main(void)
 		cmocka_unit_test(takes_headers_as_the_file_reader_does),
 		cmocka_unit_test(cuts_to_the_snapshot_and_keeps_in_step),
 		cmocka_unit_test(starts_afresh_at_a_second_header),
+		cmocka_unit_test(finds_a_header_after_any_time),
 		cmocka_unit_test(takes_no_packet_for_a_header),
 		cmocka_unit_test(refuses_what_is_no_pcap_stream),
 		cmocka_unit_test(refuses_lengths_that_cannot_be),
