@@ -138,7 +138,7 @@ check_ipv6(const char *host, const struct error *err)
 }
 
 static int
-check_name(const char *host, const struct error *err)
+check_name(const char *what, const char *host, const struct error *err)
 {
 	const char *c;
 
@@ -150,7 +150,7 @@ check_name(const char *host, const struct error *err)
 	}
 	if (*host == '\0' || *host == '-' || *c != '\0' ||
 	    strlen(host) > PCAP_TCP_MAX_HOST)
-		return (refuse(err, "host", host,
+		return (refuse(err, what, host,
 		    "a name, an IPv4 address or an [IPv6] address"));
 	return (0);
 }
@@ -187,7 +187,7 @@ split_host_port(char *text, const char **host, const char **port_text,
 		*end++ = '\0';
 	*host = text;
 	*port_text = end;
-	return (check_name(*host, err));
+	return (check_name("host", *host, err));
 }
 
 static int
@@ -322,8 +322,10 @@ parse_option(struct pcap_tcp_device *device, const char *name,
 		return (parse_string(name, value, &device->cert, err));
 	if (strcasecmp(name, "key") == 0)
 		return (parse_string(name, value, &device->key, err));
-	if (strcasecmp(name, "servername") == 0)
-		return (parse_string(name, value, &device->servername, err));
+	if (strcasecmp(name, "servername") == 0) {
+		device->servername = value;
+		return (check_name(name, value, err));
+	}
 	return (refuse(err, "option", name, "one of timeout, reconnect, "
 	    "keepalive, linktype, ca, cert, key, verify, servername"));
 }

@@ -19,6 +19,7 @@
 #include "pcap-tcp-feed.h"
 
 #define MAX_ACCEPTS	16	/* at once */
+#define MAX_UNLOOKED	10	/* ms without a look at the other sources */
 
 /* One source needs no poll() to be told from others. */
 static int
@@ -93,7 +94,7 @@ finish_run(struct pcap_tcp_feed *f)
 	}
 }
 
-/* Where the records of a source are up to which its turn is. */
+/* Where the records of a source end that come before the others'. */
 static const struct pcap_tcp_record *
 end_of_run(const struct pcap_tcp_source *s, int64_t limit)
 {
@@ -114,10 +115,13 @@ pcap_tcp_feed_choose(struct pcap_tcp_feed *f)
 
 	if (f->current != NULL)
 		finish_run(f);
+	if (!is_single(f)) {
+		f->merge.now = pcap_tcp_now();
+		if (f->merge.now - f->looked_at >= MAX_UNLOOKED)
+			f->must_advance = 1;
+	}
 	if (f->must_advance)
 		return (0);
-	if (f->merge.ndry > 0)
-		f->merge.now = pcap_tcp_now();
 	i = pcap_tcp_merge_first(&f->merge, &limit);
 	if (i == -1)
 		return (0);
@@ -361,6 +365,12 @@ pcap_tcp_feed_wait(struct pcap_tcp_feed *f, int wake_fd, int stop_fd,
 	fds[0].events = fds[1].events = POLLIN;
 	n = 2 + list_descriptors(f, fds + 2);
 	if (poll(fds, n, pcap_tcp_poll_timeout(deadline)) == -1) {
+		/* As EINVAL, when RLIMIT_NOFILE is made small. */
+		if (errno != EINTR) {
+			pcapint_fmt_errmsg_for_errno(f->errbuf,
+			    PCAP_ERRBUF_SIZE, errno, "poll");
+			return (PCAP_TCP_FEED_FAILED);
+		}
 		for (i = 0; i < n; i++)
 			fds[i].revents = 0;
 	}
@@ -397,10 +407,10 @@ pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 		return (wants_more(f, f->source[0]) ? advance_one(f, 0) :
 		    PCAP_TCP_WAIT);
 	/* Or those that always have data would keep the others waiting. */
-	if (!f->polled && has_more(f))
+	if (!f->polled && (has_more(f) || f->merge.n > 0))
 		(void)pcap_tcp_feed_wait(f, -1, -1, 0);
 	f->polled = 0;
-	f->merge.now = pcap_tcp_now();
+	f->looked_at = f->merge.now = pcap_tcp_now();
 	pcap_tcp_merge_unskew(&f->merge);
 	for (i = 0; i < f->nplaces; i++) {
 		if (!wants_more(f, f->source[i]) || f->source[i]->waiting)

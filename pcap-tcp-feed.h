@@ -25,6 +25,7 @@
 #define PCAP_TCP_FEED_WOKEN	1	/* wake_fd is readable */
 #define PCAP_TCP_FEED_STOPPED	2	/* stop_fd is */
 #define PCAP_TCP_FEED_READY	4	/* pcap_tcp_feed_advance() */
+#define PCAP_TCP_FEED_FAILED	8	/* it cannot wait: errno and errbuf */
 
 struct pcap_tcp_feed {
 	/* The next record, and where the turn of its source ends. */
@@ -33,6 +34,7 @@ struct pcap_tcp_feed {
 	struct pcap_tcp_source *current;	/* NULL: next == stop */
 	unsigned int current_input;
 	int must_advance;	/* before the next one is chosen */
+	int64_t looked_at;	/* when pcap_tcp_feed_advance() was called */
 	struct pcap_tcp_merge merge;
 
 	/* Those that we connect to, then senders; NULL: a free place. */

@@ -29,6 +29,7 @@
  */
 struct pcap_tcp_lookup {
 	int references;
+	pid_t pid;		/* of the process that has the thread */
 	int done_fd;		/* an eventfd, readable when done */
 	int error, errnum;	/* getaddrinfo()'s, and errno */
 	struct addrinfo *list;
@@ -108,6 +109,7 @@ pcap_tcp_lookup_start(const char *host, unsigned short port)
 	memcpy(l->host, host, size);
 	snprintf(l->port, sizeof(l->port), "%u", port);
 	l->references = 2;
+	l->pid = getpid();
 	l->done_fd = eventfd(0, EFD_CLOEXEC);
 	error = l->done_fd == -1 ? errno : start_thread(l);
 	if (error == 0)
@@ -123,6 +125,12 @@ int
 pcap_tcp_lookup_fd(const struct pcap_tcp_lookup *l)
 {
 	return (l->done_fd);
+}
+
+int
+pcap_tcp_lookup_is_lost(const struct pcap_tcp_lookup *l)
+{
+	return (l->pid != getpid());
 }
 
 int

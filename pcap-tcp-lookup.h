@@ -28,6 +28,9 @@ struct pcap_tcp_lookup *pcap_tcp_lookup_start(const char *host,
 /* Readable when the look-up is done. */
 int	pcap_tcp_lookup_fd(const struct pcap_tcp_lookup *l);
 
+/* Is this a process that a fork() has made since, without the thread? */
+int	pcap_tcp_lookup_is_lost(const struct pcap_tcp_lookup *l);
+
 /*
  * Takes the result of a look-up that is done, and releases it.  Returns 0 and
  * a list for freeaddrinfo(3), or an EAI_ code, with errno set if that is

@@ -12,6 +12,7 @@
 
 #define MANY_RECORDS	1024
 #define MANY_HOLDS	5
+#define MAX_VAIN	4	/* then: for 16 times as long as it was waited for */
 
 void
 pcap_tcp_merge_init(struct pcap_tcp_merge *m, int hold, int64_t per_second)
@@ -100,9 +101,14 @@ pcap_tcp_merge_offer(struct pcap_tcp_merge *m, unsigned int input, int64_t ts)
 		if (m->out_of_turn == (int)input)
 			m->out_of_turn = -1;
 	} else {
-		if (in->state == PCAP_TCP_INPUT_DRY)
+		if (in->state == PCAP_TCP_INPUT_OUT)
+			m->nstreams++;
+		if (in->state == PCAP_TCP_INPUT_DRY) {
 			m->ndry--;
+			in->vain = 0;
+		}
 		in->state = PCAP_TCP_INPUT_AT_HAND;
+		in->is_new = 0;
 		sift_up(m, m->n++, e);
 	}
 	in->delivered = m->delivered;
@@ -144,11 +150,15 @@ pcap_tcp_merge_dry(struct pcap_tcp_merge *m, unsigned int input)
 	int is_behind = in->state == PCAP_TCP_INPUT_AT_HAND &&
 	    m->heap[find(m, input)].key < subtract(m->front, m->hold_ticks);
 
-	if (in->state == PCAP_TCP_INPUT_OUT)
+	if (in->state == PCAP_TCP_INPUT_OUT) {
 		in->read_at = m->now;
+		in->is_new = 1;
+		m->nstreams++;
+	}
 	take_out(m, input);
 	in->state = PCAP_TCP_INPUT_LATE;
-	if (is_behind)
+	if (is_behind || m->now < in->free_until ||
+	    (in->is_new && m->now < m->free_until))
 		return;
 	in->state = PCAP_TCP_INPUT_DRY;
 	m->ndry++;
@@ -164,6 +174,7 @@ pcap_tcp_merge_out(struct pcap_tcp_merge *m, unsigned int input)
 	if (m->input[input].state == PCAP_TCP_INPUT_OUT)
 		return;
 	take_out(m, input);
+	m->nstreams--;
 	/* The others may have been ahead of this one only. */
 	for (i = 0; i < m->n; i++)
 		m->heap[i].key = subtract(m->heap[i].key,
@@ -191,6 +202,17 @@ pcap_tcp_merge_deadline(const struct pcap_tcp_merge *m)
 	return ((top < last ? top : last) + m->hold);
 }
 
+/* It was waited for in vain: that shall take a part of the time only. */
+static void
+set_free(struct pcap_tcp_merge *m, struct pcap_tcp_input *in)
+{
+	in->free_until = m->now + ((int64_t)m->hold << in->vain);
+	if (in->vain < MAX_VAIN)
+		in->vain++;
+	if (in->is_new)
+		m->free_until = m->now + m->hold;
+}
+
 /* Nobody waits any longer for those that were not heard of for so long. */
 static void
 release(struct pcap_tcp_merge *m)
@@ -198,30 +220,33 @@ release(struct pcap_tcp_merge *m)
 	unsigned int i;
 
 	for (i = 0; i < m->ninputs; i++) {
-		if (m->input[i].state == PCAP_TCP_INPUT_DRY &&
-		    m->now >= m->input[i].read_at + m->hold) {
-			m->input[i].state = PCAP_TCP_INPUT_LATE;
-			m->ndry--;
-		}
+		struct pcap_tcp_input *in = &m->input[i];
+
+		if (in->state != PCAP_TCP_INPUT_DRY ||
+		    m->now < in->read_at + m->hold)
+			continue;
+		in->state = PCAP_TCP_INPUT_LATE;
+		m->ndry--;
+		if (m->held)
+			set_free(m, in);
 	}
 }
 
 int
 pcap_tcp_merge_first(struct pcap_tcp_merge *m, int64_t *limit)
 {
-	const struct pcap_tcp_at_hand *next = NULL;
-	unsigned int input;
+	unsigned int input, i;
 
 	if (m->n == 0)
 		return (-1);
-	if (m->ndry > 0 && m->now >= m->free_until) {
-		if (m->now < pcap_tcp_merge_deadline(m))
+	if (m->ndry > 0) {
+		if (m->now < pcap_tcp_merge_deadline(m)) {
+			m->held = 1;
 			return (-1);
-		/* In vain: that shall be half of the time at most. */
-		m->free_until = m->now + m->hold;
-	}
-	if (m->ndry > 0)
+		}
 		release(m);
+	}
+	m->held = 0;
 	if (m->out_of_turn != -1) {
 		input = (unsigned int)m->out_of_turn;
 		*limit = subtract(add(m->front, m->hold_ticks),
@@ -229,12 +254,16 @@ pcap_tcp_merge_first(struct pcap_tcp_merge *m, int64_t *limit)
 		return (m->out_of_turn);
 	}
 	input = m->heap[0].input;
-	if (m->n > 1)
-		next = &m->heap[1];
-	if (m->n > 2 && before(&m->heap[2], next))
-		next = &m->heap[2];
-	*limit = next == NULL ? INT64_MAX :
-	    subtract(next->key, m->input[input].shift);
+	if (m->nstreams == 1) {
+		*limit = INT64_MAX;
+		return ((int)input);
+	}
+	*limit = add(m->heap[0].key, m->hold_ticks);
+	for (i = 1; i < 3 && i < m->n; i++) {
+		if (m->heap[i].key < *limit)
+			*limit = m->heap[i].key;
+	}
+	*limit = subtract(*limit, m->input[input].shift);
 	return ((int)input);
 }
 

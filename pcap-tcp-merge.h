@@ -8,9 +8,11 @@
  * An input is a number.  What it has at hand is told by the time stamp of
  * its next record.  An input that has run dry holds the others back, as what
  * comes may be older, but not for longer than hold since it was last heard
- * of, and no record for longer than hold since it was read; if nothing came,
- * then for as long nobody is waited for.  Nor does anybody wait for an input
- * that is behind by more than hold.
+ * of, and no record for longer than hold since it was read.  If nothing came,
+ * nobody waits for this input for as long, twice as long the next time, and so
+ * on until it does come in time.  New inputs that were waited for in vain
+ * count as one.  Nor does anybody wait for an input that is behind by more
+ * than hold.
  *
  * Pure: no I/O, no allocation; a merge belongs to one thread at a time.
  */
@@ -26,7 +28,8 @@ struct pcap_tcp_merge {
 	uint64_t delivered;	/* records: the caller keeps both up to date */
 	int hold;		/* ms that an input may hold the others back */
 	int64_t hold_ticks;	/* the same in the time stamps' unit */
-	int64_t free_until;	/* nobody is waited for before, in ms */
+	int held;		/* somebody is kept waiting */
+	int64_t free_until;	/* nobody waits for a new input before, in ms */
 	int out_of_turn;	/* an input that was kept waiting, or -1 */
 	int64_t front;		/* key of the last input that was first */
 	unsigned int n;		/* inputs in the heap: with a record */
@@ -34,7 +37,8 @@ struct pcap_tcp_merge {
 		int64_t key;	/* its time stamp, shifted */
 		unsigned int input;
 	} heap[PCAP_TCP_MAX_INPUTS];
-	unsigned int ndry;	/* inputs */
+	unsigned int ndry;	/* inputs, */
+	unsigned int nstreams;	/* and all that are not out */
 	unsigned int ninputs;	/* the highest one so far, and 1 */
 	struct pcap_tcp_input {
 		enum {
@@ -43,7 +47,10 @@ struct pcap_tcp_merge {
 			PCAP_TCP_INPUT_LATE,	/* no longer */
 			PCAP_TCP_INPUT_AT_HAND
 		} state;
+		int is_new;		/* without a record so far */
 		int64_t read_at;	/* when it was last heard of */
+		int64_t free_until;	/* nobody waits for it before */
+		unsigned int vain;	/* times that it was in vain */
 		uint64_t delivered;	/* when it came to the front */
 		int64_t shift;		/* of its time stamps */
 	} input[PCAP_TCP_MAX_INPUTS];
@@ -69,7 +76,8 @@ void	pcap_tcp_merge_out(struct pcap_tcp_merge *m, unsigned int input);
 
 /*
  * The input whose record is next, or -1 if there is none or it is held back.
- * *limit: its records up to this time stamp come before the others'.
+ * *limit: its records up to this time stamp come before the others', as far
+ * as these are at hand; after the hold, it is time to look.
  */
 int	pcap_tcp_merge_first(struct pcap_tcp_merge *m, int64_t *limit);
 

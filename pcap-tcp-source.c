@@ -31,6 +31,7 @@
 #define MIN_BACKOFF	1000	/* ms */
 #define MAX_BACKOFF	30000
 #define UNIX_BACKOFF	100
+#define LOOK_INTERVAL	1000
 
 /* rpcap's text; dumpcap takes any other one for a bug of its own. */
 #define TERMINATED	"The other host terminated the connection."
@@ -314,6 +315,15 @@ connect_to_all(struct pcap_tcp_source *s)
 	return (try_addresses(s));
 }
 
+/* A daemon may have left the look-up behind. */
+static int64_t
+next_look(const struct pcap_tcp_source *s)
+{
+	int64_t then = pcap_tcp_now() + LOOK_INTERVAL;
+
+	return (then < s->attempt_end ? then : s->attempt_end);
+}
+
 /* An address that needs no name server, or the start of a look-up. */
 static enum pcap_tcp_progress
 resolve(struct pcap_tcp_source *s)
@@ -334,7 +344,7 @@ resolve(struct pcap_tcp_source *s)
 	    wait_for(s, pcap_tcp_lookup_fd(s->lookup), POLLIN) == -1)
 		return (cannot_resolve(s, EAI_SYSTEM));
 	s->state = PCAP_TCP_RESOLVING;
-	s->deadline = s->attempt_end;
+	s->deadline = next_look(s);
 	return (PCAP_TCP_WAIT);
 }
 
@@ -344,11 +354,17 @@ finish_resolving(struct pcap_tcp_source *s)
 	struct pollfd pfd = { .fd = s->fd, .events = POLLIN };
 	int error;
 
+	if (pcap_tcp_lookup_is_lost(s->lookup)) {
+		disconnect(s);
+		return (resolve(s));
+	}
 	if (poll(&pfd, 1, 0) <= 0) {
-		if (pcap_tcp_now() < s->deadline)
-			return (PCAP_TCP_WAIT);
-		errno = ETIMEDOUT;
-		return (cannot_resolve(s, EAI_SYSTEM));
+		if (pcap_tcp_now() >= s->attempt_end) {
+			errno = ETIMEDOUT;
+			return (cannot_resolve(s, EAI_SYSTEM));
+		}
+		s->deadline = next_look(s);
+		return (PCAP_TCP_WAIT);
 	}
 	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
 	s->fd = -1;
@@ -439,6 +455,7 @@ start_stream(struct pcap_tcp_source *s)
 
 	s->state = PCAP_TCP_CONNECTED;
 	s->deadline = s->attempt_end;
+	s->may_be_late = 0;
 	change_events(s, POLLIN);
 	if (s->tls_context == NULL)
 		return (PCAP_TCP_PROGRESS);
@@ -460,6 +477,8 @@ go_on_with_handshake(struct pcap_tcp_source *s)
 		change_events(s, POLLIN);
 		return (PCAP_TCP_PROGRESS);
 	}
+	if (errno == EINTR)
+		return (PCAP_TCP_PROGRESS);
 	if (errno != EAGAIN)
 		return (connection_lost(s, errno));
 	change_events(s, pcap_tcp_tls_events(s->tls));
@@ -517,7 +536,7 @@ pcap_tcp_source_accept(const struct pcap_tcp_common *common, int fd,
  * The buffer doubles only when it is full of one record whose length was
  * checked, so that a peer gets no memory for a claim; it shrinks when that
  * record is through.  Anybody may be a sender: all of them together have a
- * limit, and a long record of one has to be here in time.
+ * limit.
  */
 static int
 resize_buffer(struct pcap_tcp_source *s, size_t capacity)
@@ -530,16 +549,12 @@ resize_buffer(struct pcap_tcp_source *s, size_t capacity)
 			errno = ENOMEM;
 			return (-1);
 		}
-		if (s->deadline == PCAP_TCP_NEVER)
-			s->deadline = end_of_attempt(s, pcap_tcp_now());
 	}
 	buffer = realloc(s->buffer, capacity);
 	if (buffer == NULL)
 		return (-1);
 	if (s->target == NULL)
 		*s->grown = grown;
-	if (s->decoder.started && capacity == PCAP_TCP_BUFFER_SIZE)
-		s->deadline = PCAP_TCP_NEVER;
 	s->next = s->buffer = buffer;
 	s->capacity = capacity;
 	return (0);
@@ -552,6 +567,12 @@ make_room(struct pcap_tcp_source *s)
 	if (s->next != s->buffer)
 		memmove(s->buffer, s->next, s->left);
 	s->next = s->buffer;
+	/* Nor may a sender keep that memory for long. */
+	if (s->target == NULL && s->needed > PCAP_TCP_BUFFER_SIZE &&
+	    s->deadline == PCAP_TCP_NEVER) {
+		s->deadline = end_of_attempt(s, pcap_tcp_now());
+		s->may_be_late = 1;
+	}
 	if (s->left == s->capacity)
 		return (resize_buffer(s, s->capacity * 2));
 	if (s->left < PCAP_TCP_BUFFER_SIZE &&
@@ -582,8 +603,8 @@ read_stream(struct pcap_tcp_source *s)
 {
 	ssize_t n;
 
-	/* Blocks without an interface may come for ever, as may a record. */
-	if (s->deadline != PCAP_TCP_NEVER && s->decoder.offset > 0 &&
+	/* Blocks without an interface may come for ever. */
+	if (!s->decoder.started && s->decoder.offset > 0 &&
 	    pcap_tcp_now() >= s->deadline)
 		return (not_in_time(s));
 	if (make_room(s) == -1)
@@ -595,13 +616,21 @@ read_stream(struct pcap_tcp_source *s)
 	}
 	if (n == 0)
 		return (connection_lost(s, 0));
+	if (errno == EINTR)
+		return (PCAP_TCP_PROGRESS);
 	if (errno != EAGAIN)
 		return (connection_lost(s, errno));
 	if (s->tls != NULL)
 		change_events(s, pcap_tcp_tls_events(s->tls));
-	if (s->deadline != PCAP_TCP_NEVER && pcap_tcp_now() >= s->deadline)
-		return (not_in_time(s));
-	return (PCAP_TCP_WAIT);
+	if (s->deadline == PCAP_TCP_NEVER || pcap_tcp_now() < s->deadline)
+		return (PCAP_TCP_WAIT);
+	/* It may have been the program that stood still. */
+	if (s->may_be_late) {
+		s->may_be_late = 0;
+		s->deadline = end_of_attempt(s, pcap_tcp_now());
+		return (PCAP_TCP_WAIT);
+	}
+	return (not_in_time(s));
 }
 
 /* Fills record[] from *r on; returns what ended it, which is in *r. */
@@ -658,6 +687,8 @@ pcap_tcp_source_decode(struct pcap_tcp_source *s, int until_start)
 			break;
 		}
 	}
+	if (r != s->record)
+		s->deadline = PCAP_TCP_NEVER;
 	s->head = s->record;
 	s->end = r;
 }

@@ -64,6 +64,7 @@ struct pcap_tcp_source {
 		PCAP_TCP_CONNECTED	/* until the header is here, too */
 	} state;
 	int64_t deadline;	/* pcap_tcp_now() time */
+	int may_be_late;	/* once */
 	int waiting;		/* the last step said PCAP_TCP_WAIT */
 	int fd;			/* a socket or a look-up's */
 	short events;		/* to wait for: POLLIN or POLLOUT */

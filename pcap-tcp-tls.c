@@ -45,8 +45,9 @@
 	F(ERR_clear_error) F(ERR_get_error) F(ERR_new) F(ERR_peek_error) \
 	F(ERR_reason_error_string) F(ERR_set_error) F(SSL_ctrl) \
 	F(SSL_CTX_ctrl) F(SSL_CTX_free) F(SSL_CTX_load_verify_file) \
-	F(SSL_CTX_new) F(SSL_CTX_set_client_CA_list) \
-	F(SSL_CTX_set_default_passwd_cb) F(SSL_CTX_set_default_verify_paths) \
+	F(SSL_CTX_check_private_key) F(SSL_CTX_new) \
+	F(SSL_CTX_set_client_CA_list) F(SSL_CTX_set_default_passwd_cb) \
+	F(SSL_CTX_set_default_verify_paths) \
 	F(SSL_CTX_set_num_tickets) F(SSL_CTX_set_options) \
 	F(SSL_CTX_set_verify) F(SSL_CTX_use_certificate_chain_file) \
 	F(SSL_CTX_use_PrivateKey_file) F(SSL_do_handshake) F(SSL_free) \
@@ -73,6 +74,7 @@ struct pcap_tcp_tls {
 	int fd;
 	int established;	/* the handshake is done */
 	int at_end;		/* the peer has closed fd */
+	int drained;		/* fd had nothing more to read */
 	int errnum;		/* of fd */
 	short events;
 	char error[PCAP_TCP_TLS_ERROR];
@@ -94,7 +96,8 @@ socket_read(BIO *bio, char *buf, int size)
 	do {
 		n = read(t->fd, buf, (size_t)size);
 	} while (n == -1 && errno == EINTR);
-	if (n == -1 && errno == EAGAIN)
+	t->drained = n == -1 && errno == EAGAIN;
+	if (t->drained)
 		ssl.BIO_set_flags(bio,
 		    BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
 	else if (n == -1)
@@ -252,17 +255,17 @@ load_own(SSL_CTX *ctx, const struct pcap_tcp_device *device, char *errbuf,
 		    "a certificate in PEM", errbuf, size));
 	ssl.ERR_clear_error();
 	if (ssl.SSL_CTX_use_PrivateKey_file(ctx, device->key,
-	    SSL_FILETYPE_PEM) == 1)
+	    SSL_FILETYPE_PEM) != 1 &&
+	    ERR_GET_REASON(ssl.ERR_peek_error()) != X509_R_KEY_VALUES_MISMATCH)
+		return (refuse_file("key", device->key,
+		    "a private key in PEM, without a passphrase", errbuf,
+		    size));
+	/* One of another type is kept beside the certificate. */
+	if (ssl.SSL_CTX_check_private_key(ctx) == 1)
 		return (0);
-	if (ERR_GET_REASON(ssl.ERR_peek_error()) ==
-	    X509_R_KEY_VALUES_MISMATCH) {
-		snprintf(errbuf, size,
-		    "key=%.100s does not belong to cert=%.100s", device->key,
-		    device->cert);
-		return (-1);
-	}
-	return (refuse_file("key", device->key,
-	    "a private key in PEM, without a passphrase", errbuf, size));
+	snprintf(errbuf, size, "key=%.100s does not belong to cert=%.100s",
+	    device->key, device->cert);
+	return (-1);
 }
 
 static int
@@ -323,6 +326,9 @@ pcap_tcp_tls_context_new(const struct pcap_tcp_device *device, int listening,
 		    TLS1_2_VERSION, NULL);
 		ssl.SSL_CTX_set_options(c->ctx,
 		    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
+		/* A peer could keep a read busy with TLS's own messages. */
+		ssl.SSL_CTX_ctrl(c->ctx, SSL_CTRL_CLEAR_MODE,
+		    SSL_MODE_AUTO_RETRY, NULL);
 		/* Nothing to resume: a stream starts anew. */
 		ssl.SSL_CTX_ctrl(c->ctx, SSL_CTRL_SET_SESS_CACHE_MODE,
 		    SSL_SESS_CACHE_OFF, NULL);
@@ -492,7 +498,7 @@ not_done(struct pcap_tcp_tls *t, int status)
 
 	case SSL_ERROR_WANT_READ:
 		t->events = POLLIN;
-		errno = EAGAIN;
+		errno = t->drained ? EAGAIN : EINTR;
 		return (-1);
 
 	case SSL_ERROR_WANT_WRITE:
@@ -526,6 +532,7 @@ call(struct pcap_tcp_tls *t, void *buf, size_t size)
 	int status, saved_errno;
 
 	enter(&errors);
+	t->drained = 0;
 	status = buf == NULL ? ssl.SSL_do_handshake(t->ssl) :
 	    ssl.SSL_read(t->ssl, buf, size > INT_MAX ? INT_MAX : (int)size);
 	if (status <= 0)

@@ -49,7 +49,10 @@ void	pcap_tcp_tls_free(struct pcap_tcp_tls *t);
  */
 int	pcap_tcp_tls_handshake(struct pcap_tcp_tls *t);
 
-/* As read(2), with those errors; 0 is TLS's own end. */
+/*
+ * As read(2), with those errors; 0 is TLS's own end, EINTR a message of TLS's
+ * own: there may be more.
+ */
 ssize_t	pcap_tcp_tls_read(struct pcap_tcp_tls *t, void *buf, size_t size);
 
 /* What poll(2) has to wait for after an EAGAIN: POLLIN or POLLOUT. */

@@ -114,8 +114,8 @@ arm_timer(struct pcap_tcp *pt, int64_t ms)
 
 /*
  * Waits until the sources can go on, the loop is broken, or the time has
- * come; not at all if the handle is non-blocking.  Returns 0 if that is how
- * it stays.
+ * come; not at all if the handle is non-blocking.  Returns 1, 0 if there is
+ * nothing to go on with, or PCAP_ERROR.
  */
 static int
 wait_for_sources(pcap_t *p, int64_t until)
@@ -129,6 +129,8 @@ wait_for_sources(pcap_t *p, int64_t until)
 		return (1);
 	events = pcap_tcp_feed_wait(&pt->feed, pt->wake_fd, -1,
 	    pt->nonblock ? 0 : until);
+	if (events & PCAP_TCP_FEED_FAILED)
+		return (PCAP_ERROR);
 	if (events & PCAP_TCP_FEED_WOKEN)
 		clear_wake(pt);
 	return (!pt->nonblock || events != 0);
@@ -288,7 +290,8 @@ wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 
 		progress = pcap_tcp_feed_advance(&pt->feed);
 		if (progress == PCAP_TCP_WAIT) {
-			if (!wait_for_sources(p, until))
+			n = wait_for_sources(p, until);
+			if (n <= 0)
 				break;
 		} else if (progress == PCAP_TCP_PROGRESS) {
 			if (pt->nonblock && steps >= NONBLOCK_STEPS) {
@@ -427,6 +430,8 @@ await_streams(pcap_t *p, int stop_fd)
 		if (pcap_tcp_feed_advance(&pt->feed) == PCAP_TCP_WAIT)
 			events = pcap_tcp_feed_wait(&pt->feed, pt->wake_fd,
 			    stop_fd, PCAP_TCP_NEVER);
+		if (events & PCAP_TCP_FEED_FAILED)
+			return (-1);
 		if (p->break_loop || (events & PCAP_TCP_FEED_STOPPED)) {
 			snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
 			    "interrupted while waiting for %s",

@@ -161,6 +161,7 @@ refuses_with_the_part_and_what_was_expected(void **state)
 		{ "tcp:h,timeout=1.5", "bad timeout \"1.5\"" },
 		{ "tcp:h,timeout=32768", "from 0 to 32767" },
 		{ "tcp:h,keepalive=0", "from 1 to 32767" },
+		{ "tcp:h,keepalive=32768", "from 1 to 32767" },
 		{ "tcp:h,reconnect=maybe", "bad reconnect \"maybe\"" },
 		{ "tcp:h,verify=", "bad verify \"\": expected yes or no" },
 		{ "tls:h,ca=", "bad ca \"\": expected a value" },
@@ -227,6 +228,9 @@ sources_inherit_the_scheme_in_front_of_them(void **state)
 	assert_int_equal(device.nsources, 2);
 }
 
+#define A64	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define LONG_NAME	A64 A64 A64 A64
+
 /* Nobody may get a stream without TLS who asked for what TLS gives. */
 static void
 tls_options_need_a_tls_source(void **state)
@@ -237,6 +241,8 @@ tls_options_need_a_tls_source(void **state)
 		{ "tcp-listen:1,key=k", "bad option \"key\"" },
 		{ "tcp:h,verify=no", "bad option \"verify\"" },
 		{ "tcp:h,servername=x", "bad option \"servername\"" },
+		{ "tls:h,servername=", "bad servername \"\": expected a name" },
+		{ "tls:h,servername=" LONG_NAME, "bad servername \"aaaa" },
 		{ "tls-listen:1,cert=c,key=k,servername=x",
 		    "bad option \"servername\": expected that on tls:" },
 		{ "tls:h,cert=c", "bad option \"cert\": expected both" },

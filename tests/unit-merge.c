@@ -60,6 +60,14 @@ one_input_has_no_limit(void **state)
 	pcap_tcp_merge_offer(&m, 7, -5);
 	assert_int_equal(first(), 7);
 	assert_true(limit == INT64_MAX);
+	/* Another one may have something any time. */
+	pcap_tcp_merge_dry(&m, 3);
+	m.now += HOLD;
+	assert_int_equal(first(), 7);
+	assert_true(limit == -5 + HOLD * SECOND / 1000);
+	pcap_tcp_merge_out(&m, 3);
+	assert_int_equal(first(), 7);
+	assert_true(limit == INT64_MAX);
 }
 
 static void
@@ -171,6 +179,90 @@ nobody_waits_for_one_that_is_far_behind(void **state)
 	assert_int_equal(first(), 1);
 	pcap_tcp_merge_dry(&m, 1);
 	assert_int_equal(first(), -1);
+}
+
+/* How long input 0's record is held back, in ms. */
+static int
+held_back(int64_t ts)
+{
+	int ms = 0;
+
+	arrives(0, ts);
+	for (; first() == -1; ms++) {
+		assert_true(ms < 10 * HOLD);
+		m.now++;
+	}
+	assert_int_equal(first(), 0);
+	pcap_tcp_merge_dry(&m, 0);
+	return (ms);
+}
+
+/* Input 1 has a record now and then, always later than it is waited for. */
+static void
+one_that_is_always_late_is_waited_for_less_and_less(void **state)
+{
+	int waits = 0, i;
+	int64_t ts = 0;
+
+	(void)state;
+	for (i = 0; i < 100; i++) {
+		arrives(1, ts);
+		assert_int_equal(first(), 1);
+		pcap_tcp_merge_dry(&m, 1);
+		waits += held_back(ts += 1000);
+		m.now += HOLD;
+	}
+	/* After the first few, a 16th of the time. */
+	assert_in_range(waits, 4 * HOLD, 12 * HOLD);
+	/* Once it has come in time, all is forgotten. */
+	for (i = 0; m.input[1].state != PCAP_TCP_INPUT_DRY; i++) {
+		assert_true(i < 20);
+		m.now += HOLD;
+		arrives(1, ts += 1000);
+		assert_int_equal(first(), 1);
+		pcap_tcp_merge_dry(&m, 1);
+	}
+	arrives(1, ts += 1000);
+	pcap_tcp_merge_dry(&m, 1);
+	assert_int_equal(held_back(ts += 1000), HOLD);
+	m.now += HOLD;
+	arrives(1, ts);
+	pcap_tcp_merge_dry(&m, 1);
+	assert_int_equal(held_back(ts += 1000), HOLD);
+}
+
+/* That changes nothing between the others. */
+static void
+one_that_is_late_leaves_the_others_in_order(void **state)
+{
+	(void)state;
+	arrives(2, 0);
+	assert_int_equal(first(), 2);
+	pcap_tcp_merge_dry(&m, 2);
+	assert_int_equal(held_back(10), HOLD);
+	arrives(1, 20);
+	assert_int_equal(first(), 1);
+	pcap_tcp_merge_dry(&m, 1);
+	arrives(0, 30);
+	assert_int_equal(first(), -1);
+	arrives(1, 25);
+	assert_int_equal(first(), 1);
+}
+
+/* Strangers that connect one after the other and send nothing. */
+static void
+new_ones_hold_the_rest_back_for_half_of_the_time(void **state)
+{
+	int waits = 0, i;
+
+	(void)state;
+	for (i = 0; i < 200; i++) {
+		pcap_tcp_merge_dry(&m, (unsigned int)(1 + i % 64));
+		waits += held_back(i);
+		m.now += 2;
+		pcap_tcp_merge_out(&m, (unsigned int)(1 + i % 64));
+	}
+	assert_in_range(waits, HOLD, (m.now - 5000) / 2 + HOLD);
 }
 
 static void
@@ -314,6 +406,13 @@ main(void)
 		    a_stall_begins_with_the_last_that_was_read, setup),
 		cmocka_unit_test_setup(nobody_waits_for_one_that_is_far_behind,
 		    setup),
+		cmocka_unit_test_setup(
+		    one_that_is_always_late_is_waited_for_less_and_less,
+		    setup),
+		cmocka_unit_test_setup(
+		    one_that_is_late_leaves_the_others_in_order, setup),
+		cmocka_unit_test_setup(
+		    new_ones_hold_the_rest_back_for_half_of_the_time, setup),
 		cmocka_unit_test_setup(an_input_that_leaves_holds_nobody_back,
 		    setup),
 		cmocka_unit_test_setup(agrees_with_a_search, setup),
