@@ -8,7 +8,7 @@
  *	OPEN dlt= ext= snaplen=
  *	P SECONDS.FRACTION CAPLEN LEN CHECKSUM		(-p)
  *	END STATUS TEXT		each time that a read returns less than 0
- *	STATS recv= drop= packets= reads= wakeups= cpu_ms=
+ *	STATS recv= drop= packets= reads= longest_ms= wakeups= cpu_ms=
  *	LEAK descriptors= bytes=	(-o: what the opens left; -o -N:
  *						the failed ones)
  *
@@ -35,6 +35,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <pcap/pcap.h>
@@ -52,8 +53,10 @@ static struct {
 	int until_end;		/* stop after the END of the stream itself */
 	int again;		/* activate again after a failure */
 	int nested;		/* the first callback reads, too */
+	useconds_t slow;	/* takes so long for a packet */
 	int wait;		/* for a byte on standard input, then read */
-	int fork;		/* a child has the handle too */
+	int fork;		/* a child has the handle too, */
+	int daemon;		/* or only a child has it */
 	int batch, files;
 	FILE *filters;
 	int opens;		/* open and close so many times first, */
@@ -61,7 +64,7 @@ static struct {
 } opt = { .mode = "loop", .per_call = -1, .count = -1, .ends = 1, .idle = -1 };
 
 static pcap_t *handle;
-static long packets, reads, wakeups;
+static long packets, reads, longest, wakeups;
 
 static void
 die(const char *what, const char *why)
@@ -107,6 +110,8 @@ on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *data)
 		    (uint64_t)h->ts.tv_sec, (unsigned long)h->ts.tv_usec,
 		    h->caplen, h->len, sum);
 	}
+	if (opt.slow > 0)
+		usleep(opt.slow);
 	if (opt.filter2 != NULL && packets == 1)
 		set_filter(handle, opt.filter2);
 	if ((opt.count > 0 && packets >= opt.count) ||
@@ -169,18 +174,32 @@ break_thread(void *arg)
 	return (NULL);
 }
 
+static long
+milliseconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}
+
 static int
 read_once(int count)
 {
 	struct pcap_pkthdr *h;
 	const u_char *data;
+	long began = milliseconds(), took;
 	int status;
 
 	reads++;
 	if (count != 1)
-		return (pcap_dispatch(handle, count, on_packet, NULL));
-	status = pcap_next_ex(handle, &h, &data);
-	if (status == 1)
+		status = pcap_dispatch(handle, count, on_packet, NULL);
+	else
+		status = pcap_next_ex(handle, &h, &data);
+	took = milliseconds() - began;
+	if (took > longest)
+		longest = took;
+	if (count == 1 && status == 1)
 		on_packet(NULL, h, data);
 	return (status);
 }
@@ -273,9 +292,9 @@ print_stats(void)
 	if (pcap_stats(handle, &ps) == -1)
 		die("pcap_stats", pcap_geterr(handle));
 	getrusage(RUSAGE_SELF, &ru);
-	printf("STATS recv=%u drop=%u packets=%ld reads=%ld wakeups=%ld "
-	    "cpu_ms=%ld\n", ps.ps_recv, ps.ps_drop + ps.ps_ifdrop, packets,
-	    reads, wakeups, (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 +
+	printf("STATS recv=%u drop=%u packets=%ld reads=%ld "
+	    "longest_ms=%ld wakeups=%ld cpu_ms=%ld\n", ps.ps_recv, ps.ps_drop + ps.ps_ifdrop, packets,
+	    reads, longest, wakeups, (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 +
 	    (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000);
 }
 
@@ -354,9 +373,10 @@ parse(int argc, char **argv)
 	int c;
 
 	while ((c = getopt(argc, argv,
-	    "B:F:KRab:c:e:f:i:k:l:m:no:prs:t:uwx")) != -1) {
+	    "B:DF:KRab:c:e:f:i:k:l:m:no:prs:t:uwxz:")) != -1) {
 		switch (c) {
 		case 'B': opt.batch = atoi(optarg); opt.fail = 1; break;
+		case 'D': opt.daemon = 1; break;
 		case 'F': opt.filter2 = optarg; break;
 		case 'K': opt.fork = 1; break;
 		case 'R': opt.nested = 1; break;
@@ -378,6 +398,7 @@ parse(int argc, char **argv)
 		case 'u': opt.until_end = 1; break;
 		case 'w': opt.wait = 1; break;
 		case 'x': opt.nonblock = 1; break;
+		case 'z': opt.slow = (useconds_t)atoi(optarg); break;
 		default: exit(2);
 		}
 	}
@@ -418,6 +439,8 @@ main(int argc, char **argv)
 	    (unsigned int)pcap_datalink_ext(handle), pcap_snapshot(handle));
 	if (opt.wait && getchar() == EOF)
 		return (1);
+	if (opt.daemon && daemon(1, 1) == -1)
+		die("daemon", "failed");
 	parent = getpid();
 	if (opt.fork && fork() == 0) {
 		while (getppid() == parent)

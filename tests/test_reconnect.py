@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import struct
 import threading
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from pcapfile import header, numbered, pcap, record
 
 TEN = pcap(numbered(10))
 ONE = record(*numbered(1)[0])
-HEADER = 24
+START = 1700000000
 # A restart takes a second of back-off; tools/test wants them all once.
 ROUNDS = 100 if os.environ.get("PCAP_TCP_LONG") else 6
 LOADED = 0.3  # seconds of grace where other programs have the CPU, too
@@ -23,13 +24,12 @@ LOADED = 0.3  # seconds of grace where other programs have the CPU, too
 
 class Restarting(threading.Thread):
     """A server that is killed in its stream and started again on its port.
-    It counts the records that the reader's kernel took whole."""
+    It knows the records that the reader's kernel took whole."""
 
     def __init__(self, records):
         super().__init__(daemon=True)
-        self.stream = pcap(numbered(records))
-        self.size = (len(self.stream) - HEADER) // records
-        self.sent = []
+        self.records = [record(*p) for p in numbered(records)]
+        self.sent = []  # time stamps of the records, each its own
         self.away = []  # seconds without the reader
         self.port = free_port()
         self.start()
@@ -47,48 +47,63 @@ class Restarting(threading.Thread):
             self.away.append(time.monotonic() - left)
             self._play(conn, turn)
             left = time.monotonic()
+            self.turns = turn + 1
 
     def _play(self, conn, turn):
         """FIN between two records, FIN within one, RST within one."""
-        cut = len(self.stream) - (0 if turn % 3 == 0 else self.size // 2)
+        stamped = [struct.pack("<II", START + turn, i) + r[8:]
+                   for i, r in enumerate(self.records)]
+        whole = len(stamped) - (turn % 3 != 0)
         with conn:
-            conn.sendall(self.stream[:cut])
+            conn.sendall(header() + b"".join(stamped[:whole]) +
+                         (stamped[-1][:40] if turn % 3 else b""))
             if turn % 3 == 2:
                 Server.reset_at_close(conn)
-            self.sent.append((cut - HEADER) // self.size)
+            self.sent += [f"{START + turn}.{i:06}" for i in range(whole)]
+
+
+def delivered(program):
+    return [li.split()[1] for li in program.lines if li.startswith("P ")]
 
 
 def descriptors(program):
-    return len(list(Path(f"/proc/{program.process.pid}/fd").iterdir()))
+    """Those that it did not have from the start, by their kind."""
+    links = Path(f"/proc/{program.process.pid}/fd").iterdir()
+    return sorted(re.sub(r":\[\d+\]", "", os.readlink(link)) for link in links
+                  if int(link.name) > 2)
 
 
 def test_many_restarts_lose_nothing(start):
     """By a reader that is called event by event (its descriptor must stay
     the same and registered), by a blocking one, and by one for which nothing
     is reported."""
-    ways = [(["-m", "epoll", "-k", "1", "-e", str(ROUNDS)], ""),
-            (["-m", "loop", "-e", str(ROUNDS)], ""),
-            (["-m", "next", "-t", "100"], ",reconnect=yes")]
+    ways = [(["-p", "-m", "epoll", "-k", "1", "-e", str(ROUNDS)], ""),
+            (["-p", "-m", "loop", "-e", str(ROUNDS)], ""),
+            (["-p", "-m", "next", "-t", "100"], ",reconnect=yes")]
     servers = [Restarting(3000) for _ in ways]
     readers = [start(READER, *way, f"tcp:127.0.0.1:{server.port}{options}")
                for (way, options), server in zip(ways, servers)]
     for reader in readers:
         reader.wait_for("OPEN")
-    before = [descriptors(reader) for reader in readers]
     for server in servers:
         server.join(LIMIT + 2 * ROUNDS)
-        assert len(server.sent) == ROUNDS
-    for reader, server, count in zip(readers[:2], servers, before):
+        assert server.turns == ROUNDS
+    for reader, server in zip(readers[:2], servers):
         assert reader.end() == 0
         found = stats(reader.lines)
-        assert found["packets"] == found["recv"] == sum(server.sent)
+        assert delivered(reader) == server.sent
+        assert found["recv"] == len(server.sent)
         ends = [li for li in reader.lines if li.startswith("END")]
         assert len(ends) == ROUNDS
         assert found["cpu_ms"] < 10 * ROUNDS
-    wait_until(lambda: descriptors(readers[2]) < before[2] + 1, "it is away")
+    # Its connection has gone, and nothing else of it is left.
+    wait_until(lambda: "socket" not in descriptors(readers[2]), "it is away")
+    assert descriptors(readers[2]) == [
+        "anon_inode:[eventfd]", "anon_inode:[eventpoll]",
+        "anon_inode:[eventpoll]", "anon_inode:[timerfd]"]  # one is its own
     readers[2].command("b")
     assert readers[2].end() == 0
-    assert stats(readers[2].lines)["packets"] == sum(servers[2].sent)
+    assert delivered(readers[2]) == servers[2].sent
     for server in servers:
         # The first is the start; a back-off is a second at most.
         assert max(server.away[1:]) < 1.1 + LOADED
@@ -181,13 +196,39 @@ def test_a_silent_name_server_blocks_no_handle():
     result = in_namespace(
         *SILENT_NAME_SERVER,
         "began=$(date +%s%N)",
-        f"{READER} -m poll -x -i 3000 tcp:some.name:5000,linktype=1",
+        f"{READER} -m next -x tcp:some.name:5000,linktype=1 > /mnt/out &",
+        "reader=$!",
+        "until grep -q OPEN /mnt/out; do sleep 0.1; done",
         "echo $((($(date +%s%N) - began) / 1000000)) ms",
+        "sleep 3; kill -USR1 $reader; wait $reader; cat /mnt/out",
         "kill $server")
     assert "OPEN dlt=1 " in result.stdout, result
-    assert "IDLE" in result.stdout
-    # A second for names in opening, three of idling, and no more.
-    assert int(re.search(r"(\d+) ms", result.stdout)[1]) < 5000
+    # A second for names in opening, and then no time at all.
+    assert int(re.search(r"(\d+) ms", result.stdout)[1]) < 2000
+    found = stats(result.stdout.splitlines())
+    assert found["reads"] > 1000
+    assert found["longest_ms"] < 300
+
+
+def test_a_daemon_leaves_no_look_up_behind(start, tmp_path):
+    """It forks while a slow name server is asked; the thread that asks is
+    not in the child."""
+    result = in_namespace(
+        "mount -t tmpfs none /mnt",
+        "echo nameserver 127.0.0.1 > /mnt/resolv.conf",
+        "echo 'hosts: dns files' > /mnt/nsswitch.conf",
+        "echo options timeout:1 attempts:1 >> /mnt/resolv.conf",
+        "cp -L /etc/hosts /mnt/hosts; echo 127.0.0.1 late.test >> /mnt/hosts",
+        "for f in resolv.conf nsswitch.conf hosts; do "
+        "mount --bind /mnt/$f /etc/$f; done",
+        "nc -u -l 127.0.0.1 53 > /dev/null & server=$!",
+        f"nc -N -l 5000 < {SAMPLE} &",
+        "until ss -Hlun | grep -q :53 && ss -Hltn | grep -q :5000; do :; done",
+        f"{READER} -D -p tcp:late.test:5000,linktype=1,reconnect=no,timeout=0 "
+        "> /mnt/out",
+        "until grep -q STATS /mnt/out; do sleep 0.1; done",
+        "grep -c ^P /mnt/out; kill $server")
+    assert result.stdout == "38\n", result
 
 
 def test_linktype_opens_with_the_server_down(serve, start):

@@ -85,6 +85,46 @@ def test_who_is_behind_is_waited_for_a_little(serve, start, mode):
 
 
 @pytest.mark.parametrize("options,limit", [([], 0.1), (["-t", "20"], 0.02)])
+def test_a_record_is_held_back_for_as_long_and_no_longer(serve, start,
+                                                         options, limit):
+    """By one that had a record just before; the best of three."""
+    held = []
+    for _ in range(3):
+        lively = serve([header() + at(0), "go", at(2), "hold"])
+        other = serve([header() + at(1), "go", at(3), "hold"])
+        reader = start(READER, "-p", "-m", "next", *options,
+                       device_of([lively, other]))
+        reader.wait_for("^P", 2)
+        time.sleep(0.3)  # that one was in vain, and the next is free
+        lively.go()
+        reader.wait_for("^P", 3)
+        began = time.monotonic()
+        other.go()
+        reader.wait_for("^P", 4)
+        held.append(time.monotonic() - began)
+        reader.stop()
+    assert limit * 0.4 < min(held) < limit + 0.04, held
+
+
+def test_a_slow_program_sees_a_quiet_source_in_time(serve, start):
+    """Not after all that a busy one has in its buffer."""
+    quiet = serve([header() + at(0), "go",
+                   record(START + 1, 5500, b"\2" * 60), "hold"])
+    busy = serve([header() + at(0), "go",
+                  b"".join(at(1000 + i) for i in range(2000)), "hold"])
+    reader = start(READER, "-p", "-m", "next", "-t", "100", "-z", "500", "-c",
+                   "2003", device_of([quiet, busy]))
+    reader.wait_for("^P", 2)
+    time.sleep(0.3)  # then nobody waits for the quiet one any more
+    busy.go()
+    reader.wait_for("^P", 20)
+    quiet.go()
+    assert reader.end() == 0
+    place = times(reader.lines).index(START + 1.0055)
+    assert place < 700  # of 2003: some come before the test goes on
+
+
+@pytest.mark.parametrize("options,limit", [([], 0.1), (["-t", "20"], 0.02)])
 def test_one_that_stalls_holds_the_rest_back_for_a_moment_only(
         serve, start, options, limit):
     stalled = serve([header() + at(0), "hold"])

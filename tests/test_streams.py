@@ -40,6 +40,17 @@ def test_real_senders(listen, read_file, tmp_path, sender):
     assert read_device(server.device) == read_file(SAMPLE.read_bytes())
 
 
+@pytest.mark.parametrize("sender", [
+    "nc.traditional -l -p {} -s 127.0.0.1 -c \"{}\"",
+    "socat TCP-LISTEN:{},reuseaddr,fork EXEC:\"{}\""],
+    ids=["nc.traditional", "socat"])
+def test_senders_that_run_tcpdump(listen, read_file, sender):
+    need(sender.split()[0])
+    server = listen("sh", "-c", "exec " + sender.format(
+        "PORT", f"tcpdump -U -w - -r {SAMPLE}"))
+    assert read_device(server.device) == read_file(SAMPLE.read_bytes())
+
+
 @pytest.mark.parametrize("magic,order,precision", itertools.product(
     MAGICS, ORDERS, ["micro", "nano"]))
 def test_magics_orders_and_precisions(serve, read_file, magic, order,

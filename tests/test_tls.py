@@ -1,5 +1,6 @@
 """TLS, from either side: what is checked, and one line for each failure."""
 
+import os
 import socket
 import ssl
 import subprocess
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import (BUILD, LIMIT, READER, SAMPLE, SYSTEM, Server, cause,
+from conftest import (BUILD, HERE, LIMIT, READER, SAMPLE, SYSTEM, Server, cause,
                       free_port, is_listening, need, run, stats, wait_until)
 from pcapfile import numbered, pcap, record
 
@@ -63,6 +64,9 @@ def pki(tmp_path_factory):
     certificate(folder, "client", "ca", "DNS:client")
     certificate(folder, "stranger", "other", "DNS:client")
     authority(folder, "selfsigned")
+    openssl("genpkey", "-algorithm", "RSA", "-out", folder / "rsa.key")
+    openssl("req", "-x509", "-new", "-key", folder / "rsa.key", "-days", "2",
+            "-subj", "/CN=rsa", "-out", folder / "rsa.pem")
     openssl("pkey", "-in", folder / "server.key", "-aes128", "-passout",
             "pass:secret", "-out", folder / "locked.key")
     return folder
@@ -457,6 +461,10 @@ def test_idle_costs_nothing(tls_server, start):
      "key={pki}/client.pem: expected a private key in PEM, without a "),
     ("cert={pki}/client.pem,key={pki}/server.key",
      "key={pki}/server.key does not belong to cert={pki}/client.pem"),
+    ("cert={pki}/client.pem,key={pki}/rsa.key",
+     "key={pki}/rsa.key does not belong to cert={pki}/client.pem"),
+    ("cert={pki}/rsa.pem,key={pki}/client.key",
+     "key={pki}/client.key does not belong to cert={pki}/rsa.pem"),
     ("cert={pki}/server.pem,key={pki}/locked.key",
      "key={pki}/locked.key: expected a private key in PEM, without a "
      "passphrase"),
@@ -468,16 +476,24 @@ def test_files_that_are_no_good(pki, option, said):
 
 
 @needs_tls
-def test_an_unreadable_file(pki, tmp_path, start):
+def test_an_unreadable_file(pki, tmp_path):
     """As an ordinary user, who may not read what root may."""
-    need("setpriv")
-    key = tmp_path / "key"
+    cert, key = tmp_path / "cert", tmp_path / "key"
+    cert.write_text((pki / "client.pem").read_text())
     key.write_text((pki / "client.key").read_text())
     key.chmod(0)
-    result = run("setpriv", "--reuid=65534", "--regid=65534",
-                 "--clear-groups", "--inh-caps=-all", READER,
-                 f"tls:127.0.0.1:1,cert={SAMPLE},key={key}")
+    user = []
+    if os.getuid() == 0:
+        need("setpriv")
+        user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                "--inh-caps=-all"]
+        for folder in (tmp_path, *tmp_path.parents[:2]):
+            folder.chmod(0o755)
+        if run(*user, "test", "-r", READER).returncode != 0:
+            pytest.skip("an ordinary user cannot read the build")
+    result = run(*user, READER, f"tls:127.0.0.1:1,cert={cert},key={key}")
     assert result.returncode == 1
+    assert f"cannot read key={key}: Permission denied" in result.stderr
 
 
 @needs_tls
@@ -550,3 +566,26 @@ def test_without_openssl_tls_says_so(tmp_path):
         assert "install libssl3" in result.stderr
     else:
         assert "was built without OpenSSL 3" in cause("tls:127.0.0.1:1")
+
+
+@needs_tls
+def test_no_read_lasts_as_long_as_a_peer_likes(start, pki, tmp_path, listener):
+    """One that sends TLS's own messages and nothing else."""
+    need("gcc")
+    program = tmp_path / "key-updates"
+    result = run("gcc", "-o", program, HERE / "key-updates.c", "-lssl",
+                 "-lcrypto", env=SYSTEM)
+    assert result.returncode == 0, result.stderr
+    reader = listener(",linktype=EN10MB", READER, "-m", "epoll")
+    reader.wait_for("OPEN")
+    peer = start(program, reader.port, env=SYSTEM)
+    peer.process.stdin.buffer.write(TEN + b"K")
+    peer.process.stdin.close()
+    peer.wait_for("K")
+    time.sleep(2)  # of nothing else
+    reader.command("b")
+    assert reader.end() == 0
+    found = stats(reader.lines)
+    assert found["packets"] == 10
+    assert found["longest_ms"] < 300
+    assert found["reads"] > 100
