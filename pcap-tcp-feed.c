@@ -19,7 +19,8 @@
 #include "pcap-tcp-feed.h"
 
 #define MAX_ACCEPTS	16	/* at once */
-#define MAX_UNLOOKED	10	/* ms without a look at the other sources */
+#define MAX_UNLOOKED	10	/* ms without a look at the other sources, */
+#define MAX_UNCLOCKED	64	/* records without one at the clock */
 
 /* One source needs no poll() to be told from others. */
 static int
@@ -78,6 +79,7 @@ finish_run(struct pcap_tcp_feed *f)
 	struct pcap_tcp_source *s = f->current;
 
 	f->merge.delivered += (uint64_t)(f->next - s->head);
+	f->unclocked += f->next - s->head;
 	s->head = f->next;
 	f->current = NULL;
 	f->next = f->stop = NULL;
@@ -115,7 +117,9 @@ pcap_tcp_feed_choose(struct pcap_tcp_feed *f)
 
 	if (f->current != NULL)
 		finish_run(f);
-	if (!is_single(f)) {
+	if (!is_single(f) &&
+	    (f->merge.ndry > 0 || f->unclocked >= MAX_UNCLOCKED)) {
+		f->unclocked = 0;
 		f->merge.now = pcap_tcp_now();
 		if (f->merge.now - f->looked_at >= MAX_UNLOOKED)
 			f->must_advance = 1;

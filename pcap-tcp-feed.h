@@ -35,6 +35,7 @@ struct pcap_tcp_feed {
 	unsigned int current_input;
 	int must_advance;	/* before the next one is chosen */
 	int64_t looked_at;	/* when pcap_tcp_feed_advance() was called */
+	ptrdiff_t unclocked;	/* records since the clock was looked at */
 	struct pcap_tcp_merge merge;
 
 	/* Those that we connect to, then senders; NULL: a free place. */
