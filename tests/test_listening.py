@@ -318,7 +318,8 @@ def test_long_records_and_a_program_that_stands_still(listening):
     time.sleep(1.5)
     reader.signal(signal.SIGCONT)
     time.sleep(0.3)  # more than the time that it had
-    peer.send(block[-100:] + b"".join(epb(*p) for p in numbered(10)))
+    peer.send(block[-100:] + b"".join(
+        epb(0, i, data) for i, (_, _, data) in enumerate(numbered(10))))
     assert reader.end() == 0
 
 
