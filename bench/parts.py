@@ -1,0 +1,210 @@
+"""The parts of the bench that are not a row of packets a second."""
+
+import os
+import re
+import subprocess
+import time
+from collections import namedtuple
+from pathlib import Path
+from statistics import median
+
+from machine import missing, two_cpus
+from streams import HEADER, running, sending, write_stream
+from targets import Target
+from ways import measure, run_pipeline, start
+
+Figure = namedtuple("Figure", "part what value unit target",
+                    defaults=[None])
+
+
+class Parts:
+    """Each part yields figures."""
+
+    def __init__(self, build, ours, folder, rounds, packets, glue):
+        self.build = build
+        self.reader = build / "bench/reader"
+        self.ours = ours
+        self.folder = folder
+        self.rounds = rounds
+        self.packets = packets      # of 64 bytes, for the sources together
+        self.glue = glue            # None: cannot be had here
+        self.before = ["taskset", "-c", str(two_cpus()[0])]
+
+    def _sending(self, *words):
+        return sending(self.build, *words, before=self.before)
+
+    def all(self):
+        for part in (self.loss, self.latency, self.scale, self.memory,
+                     self.handles, self.idle):
+            yield from part()
+
+    def loss(self):
+        """What a program misses that takes 2 µs a packet, slower than
+        tcpreplay; the device makes the sender wait."""
+        stream = self.folder / "loss.pcap"
+        sent = write_stream(stream, "64", 240000)
+        lost = {"device": 0, "nc \\| tcpreplay": 0}
+        for _ in range(self.rounds):
+            with self._sending("file", stream) as port:
+                lost["device"] += sent - measure(
+                    [["OURS", self.reader, "slow", f"tcp:127.0.0.1:{port}"]],
+                    self.ours).packets
+            if self.glue:
+                lost["nc \\| tcpreplay"] += sent - self.glue.run(
+                    stream, sent, "interface-slow").packets
+        for name, count in lost.items():
+            if name == "device" or self.glue:
+                yield Figure("loss", f"{name}, 2 µs a packet: lost",
+                             100 * count / sent / self.rounds, "%",
+                             Target(None, "packets lost", count, "≤", 0)
+                             if name == "device" else None)
+
+    def latency(self):
+        """From the record's last byte sent to the callback."""
+        found = {}
+        with self._sending("stamped", "2000", "200") as port:
+            ways = {
+                "recv()": [[self.reader, "latency-recv", port]],
+                "device, pcap_loop": [["OURS", self.reader, "latency-loop",
+                                       f"tcp:127.0.0.1:{port}"]],
+                "device, epoll + pcap_next_ex": [
+                    ["OURS", self.reader, "latency-epoll",
+                     f"tcp:127.0.0.1:{port}"]],
+                "dumpcap TCP@ \\| pcap_loop": [
+                    ["dumpcap", "-q", "-i", f"TCP@127.0.0.1:{port}", "-P",
+                     "-w", "-"], [self.reader, "latency-loop", "-"]]}
+            if missing(["dumpcap"]):
+                ways.popitem()
+            for _ in range(self.rounds):
+                for name, commands in ways.items():
+                    out = run_pipeline(commands, self.ours)[0].splitlines()
+                    if not out[0].startswith("2000 "):
+                        raise RuntimeError(f"{name}: lost packets: {out}")
+                    found.setdefault(name, []).append(
+                        [float(x) for x in out[1].split()])
+        base = median(p50 for p50, _ in found["recv()"])
+        for name, rounds in found.items():
+            p50 = median(pair[0] for pair in rounds)
+            target = Target(None, "over recv()'s, µs,", p50 - base, "≤", 10) \
+                if name.startswith("device") else None
+            yield Figure("latency", f"{name}, median", p50, "µs", target)
+            yield Figure("latency", f"{name}, 99 %",
+                         median(pair[1] for pair in rounds), "µs")
+
+    @staticmethod
+    def _device(port, sources):
+        return "tcp:" + "+".join([f"127.0.0.1:{port}"] * sources)
+
+    def _merged(self, sources):
+        """Files of so many sources, whose packets come in turn."""
+        files = []
+        for i in range(sources):
+            files.append(self.folder / f"source-{sources}-{i}.pcap")
+            total = write_stream(files[-1], "64", self.packets // sources,
+                                 first=i, step=sources)
+        return files, total * sources
+
+    def scale(self):
+        """Sources merged; what opening them costs is taken off."""
+        empty = self.folder / "source-empty.pcap"
+        empty.write_bytes(HEADER)
+        costs, opening, totals = {}, {}, {}
+        for sources in (1, 4, 16, 64):
+            files, totals[sources] = self._merged(sources)
+            with self._sending("file", *files) as port, \
+                    self._sending("file", empty) as nothing:
+                for _ in range(self.rounds):
+                    for at, into in ((port, costs), (nothing, opening)):
+                        into.setdefault(sources, []).append(measure(
+                            [["OURS", self.reader, "loop",
+                              self._device(at, sources)]], self.ours))
+            if {c.packets for c in costs[sources]} != {totals[sources]}:
+                raise RuntimeError(f"{sources} sources: lost packets")
+            for file in files:
+                file.unlink()
+        yield from self._scale_figures(costs, opening, totals)
+
+    @staticmethod
+    def _scale_figures(costs, opening, totals):
+        def net(sources, field):
+            return (median(getattr(c, field) for c in costs[sources]) -
+                    median(getattr(c, field) for c in opening[sources])) / \
+                totals[sources]
+
+        for sources in costs:
+            ratio = net(1, "seconds") / net(sources, "seconds")
+            name = f"{sources} source" + ("s" if sources > 1 else "")
+            yield Figure("scale", name, 1e-6 / net(sources, "seconds"),
+                         "Mpackets/s", Target(None, "rate of one source's",
+                                              ratio, "≥", 0.8)
+                         if sources > 1 else None)
+            yield Figure("scale", name + ", CPU a packet",
+                         net(sources, "cpu") * 1e9, "ns")
+
+    def memory(self):
+        """Of sources that have sent their buffer full, and are silent."""
+        stream = self.folder / "idle.pcap"
+        packets = write_stream(stream, "64", 12000)
+        kib = {}
+        with self._sending("hold", stream) as port:
+            for sources in (1, 64):
+                kib[sources] = int(run_pipeline(
+                    [["OURS", self.reader, "idle",
+                      self._device(port, sources), packets * sources]],
+                    self.ours)[0])
+        each = (kib[64] - kib[1]) / 63
+        yield Figure("memory", "an idle source more", each, "KiB",
+                     Target(None, "KiB", each, "≤", 300))
+
+    def handles(self):
+        """Many in one process, each with a connection of its own."""
+        stream = self.folder / "few.pcap"
+        write_stream(stream, "64", 1)
+        with self._sending("hold", stream) as port:
+            cost = measure([["OURS", self.reader, "handles",
+                             f"tcp:127.0.0.1:{port}", "1000"]], self.ours)
+        yield Figure("handles", "1000 in one process, packets of",
+                     cost.packets,
+                     "handles", Target(None, "handles", cost.packets, "≥",
+                                       1000))
+        yield Figure("handles", "to open one", cost.seconds * 1e3, "µs")
+
+    def idle(self):
+        """A blocking read without a timeout, with nothing to read."""
+        stream = self.folder / "few.pcap"
+        write_stream(stream, "64", 1)
+        with self._sending("hold", stream) as port:
+            reader = start(["OURS", self.reader, "loop",
+                            f"tcp:127.0.0.1:{port}"], self.ours)
+            try:
+                time.sleep(0.5)
+                before = self._ticks(reader.pid)
+                calls = self._calls(reader.pid)
+                ticks = self._ticks(reader.pid) - before
+            finally:
+                reader.kill()
+                reader.wait()
+        if calls is not None:
+            yield Figure("idle", "system calls in 2 s", calls, "",
+                         Target(None, "calls", calls, "≤", 0))
+        yield Figure("idle", "CPU in 2 s", ticks * 1e3 / os.sysconf(
+            "SC_CLK_TCK"), "ms", Target(None, "ms", ticks, "≤", 0))
+
+    @staticmethod
+    def _ticks(pid):
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")")[1].split()
+        return int(fields[11]) + int(fields[12])
+
+    def _calls(self, pid):
+        """System calls that came to their end in two seconds."""
+        trace = self.folder / "trace"
+        trace.write_text("")
+        if missing(["strace"]):
+            time.sleep(2)
+            return None
+        with running("strace", "-f", "-o", trace, "-p", pid,
+                     stderr=subprocess.PIPE, text=True) as tracer:
+            if "attached" not in tracer.stderr.readline():
+                return None
+            time.sleep(2)
+        return len(re.findall(r"\) += ", trace.read_text()))
