@@ -83,9 +83,9 @@ def script(folder, *lines):
     return path
 
 
-def compiled(folder, text, *options):
+def compiled(folder, text, *options, compiler="gcc"):
     (folder / "x.c").write_text(text)
-    subprocess.run(["gcc", "-o", folder / "x", folder / "x.c", *options],
+    subprocess.run([compiler, "-o", folder / "x", folder / "x.c", *options],
                    check=True)
     return folder / "x"
 
@@ -115,7 +115,15 @@ def test_usage_and_no_such_program():
     assert refusal(wrapped(), 125).startswith("usage: ")
     assert refusal(wrapped("--frob", "tcpdump"), 125).startswith("usage: ")
     assert refusal(wrapped("no-such"), 127) == "there is no program no-such"
-    assert refusal(wrapped("/etc"), 127) == "there is no program /etc"
+    assert refusal(wrapped("/etc")) == "/etc: Permission denied"
+
+
+def test_a_file_that_may_not_be_run(folder):
+    path = script(folder, "#!/bin/sh").rename(folder / "no-such")
+    path.chmod(0o644)
+    for name in (path, path.name):
+        said = wrapped(name, env=dict(SYSTEM, PATH=f"{folder}:/bin"))
+        assert refusal(said) == f"{name}: Permission denied"
 
 
 def test_check():
@@ -127,6 +135,34 @@ def test_check():
     assert second.startswith(f"libpcap version {version}")
     assert second.endswith(", with tcp: devices")
     assert [d for d in devices if d.startswith("  lo")]
+
+
+def test_options_together():
+    for options in ("--check", "--"), ("--force", "--check"):
+        result = wrapped(*options, "tcpdump")
+        assert result.stdout.startswith(shutil.which("tcpdump") + " gets ")
+
+
+@pytest.mark.parametrize("lost", ["lib/libpcap.so", "run/probe"])
+def test_the_library_has_gone(folder, lost):
+    for name in ("lib", "run"):
+        shutil.copytree(BUILD / name, folder / name, symlinks=True)
+    path = folder / "pcap-tcp-run"
+    path.write_text(WRAPPER.read_text().replace(str(BUILD), str(folder)))
+    path.chmod(0o755)
+    command = [path, "sh", "-c", "echo hi"]
+    assert run(*command, env=SYSTEM).stdout == "hi\n"
+    (folder / lost).unlink()
+    assert refusal(run(*command, env=SYSTEM)) == (
+        f"{folder}/{lost} is not there or may not be read: install pcap-tcp "
+        "again, readable for all")
+
+
+def test_the_library_may_not_be_read(folder, nobody):
+    result = run("unshare", "-m", "sh", "-ec", 'mount -t tmpfs -o mode=700 '
+                 'none "$1"; shift; exec "$@"', "sh", BUILD / "lib", *nobody,
+                 WRAPPER, "tcpdump", "-D", env=SYSTEM)
+    assert refusal(result).startswith(f"{BUILD}/lib/libpcap.so is not there")
 
 
 def test_setuid(copy, nobody):
@@ -186,6 +222,27 @@ def test_static(folder):
         f"{program} is statically linked: build it with the shared libpcap"
 
 
+@pytest.mark.parametrize("compiler", ["s390x-linux-gnu-gcc",
+                                      "i686-linux-gnu-gcc"])
+def test_another_machine(folder, compiler):
+    need(compiler)
+    program = compiled(folder, "int main(void) { return 0; }",
+                       compiler=compiler)
+    assert refusal(wrapped(program)) == (
+        f"{program} is for another kind of machine than pcap-tcp's library: "
+        "build that for it, too")
+
+
+def test_a_program_that_may_not_be_read(copy, nobody):
+    program = copy("tcpdump")
+    program.chmod(0o711)
+    assert refusal(wrapped(program, "-D", before=nobody)) == \
+        f"{program} may not be read"
+    program.chmod(0o4711)
+    assert refusal(wrapped(program, "-D", before=nobody)).startswith(
+        f"{program} is setuid, so the library path is ignored: ")
+
+
 def test_no_libpcap_inside():
     said = refusal(wrapped("timeout", "9", "tcpdump"))
     assert said.startswith(f"{shutil.which('timeout')} has no libpcap inside "
@@ -220,7 +277,9 @@ PYTHON = ["import ctypes",
 
 @pytest.mark.parametrize("first", [
     "#!/usr/bin/python3", "#! /usr/bin/env python3", "#!/usr/bin/python3 -I",
-    "#!/usr/bin/env -S A=b python3 -I"])
+    "#!/usr/bin/env -S A=b python3 -I", "#!/usr/bin/env -S -u FOO python3",
+    "#!/usr/bin/env -vS-C  / -uX --unset=Y A=b python3", "#!/usr/bin/env -S\t"
+    "-C /tmp -u B python3 -I"])
 def test_script(folder, first):
     path = script(folder, first, *PYTHON)
     assert run(path, env=SYSTEM).stdout == "-1\n"
@@ -236,6 +295,28 @@ def test_interpreter_by_its_name(folder):
     assert f" gets {BUILD}/lib/libpcap.so if it loads" in result.stdout
 
 
+def test_script_without_a_first_line(folder):
+    path = script(folder, 'exec tcpdump "$@"')
+    result = wrapped(path, "--version")
+    assert (result.returncode, result.stderr) == (0, "")
+    path.write_text("")
+    assert wrapped(path).returncode == 0
+
+
+@pytest.mark.parametrize("first", ["#!{0}", "#!/usr/bin/env {0}",
+                                   "#!/usr/bin/env -S -u X {0}"])
+def test_script_of_itself(folder, first):
+    path = script(folder, first.format(folder / "script"))
+    assert refusal(wrapped(path)) == \
+        f"{path} is a script of a script, without end"
+
+
+def test_script_whose_env_has_no_library_path(folder):
+    path = script(folder, "#!/usr/bin/env -S -u X -i python3")
+    assert refusal(wrapped(path)) == \
+        f"{path} is a script whose env -i takes the library path away"
+
+
 def test_script_of_a_script(folder):
     inner = script(folder, "#!/bin/sh", 'shift; exec tcpdump "$@"')
     inner = inner.rename(folder / "inner")
@@ -243,10 +324,18 @@ def test_script_of_a_script(folder):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize("first,interpreter", [
+    ("#!/no/such -x", "/no/such"), ("#!/usr/bin/env no-such", "no-such"),
+    ("#!/bin/sh\r", "/bin/sh\\r"), ("#!/usr/bin/env x\r", "x\\r"),
+    # env runs such a line for ever: it has one word, the name to unset.
+    ("#!/usr/bin/env -u FOO python3", "-u FOO python3")])
+def test_script_whose_interpreter_is_not_there(folder, first, interpreter):
+    path = script(folder, first)
+    assert refusal(wrapped(path)) == (
+        f"{path} is a script whose interpreter is not there: {interpreter}")
+
+
 def test_script_whose_interpreter_cannot_take_it(folder, copy, nobody):
-    path = script(folder, "#!/no/such")
-    assert refusal(wrapped(path)) == \
-        f"{path} is a script whose interpreter is not there"
     python = capable(copy("python3"))
     said = refusal(wrapped(script(folder, f"#!{python}", *PYTHON),
                            before=nobody))
