@@ -38,6 +38,23 @@ def patched(tmp_path_factory):
     return tree
 
 
+@new
+def test_a_folder_with_other_things_is_left_alone(tmp_path):
+    need("git")
+    series = tmp_path / "series"
+    for _ in range(2):  # the series of before is replaced
+        assert upstream_patch(TREE, series).returncode == 0
+        assert [p.name[:4] for p in sorted(series.iterdir())] == \
+            [f"{n:04}" for n in range(1, len(list(series.iterdir())) + 1)]
+    mine = series / "0001-mine.patch"
+    mine.touch()
+    before = set(series.iterdir())
+    result = upstream_patch(TREE, series)
+    assert f"upstream-patch: {series} has other things in it: name a new " \
+        "folder\n" in result.stderr
+    assert set(series.iterdir()) == before
+
+
 def changed(tree):
     return git(tree, "log", "--format=", "--name-only", "HEAD",
                "--not", git(tree, "rev-list", "--max-parents=0",
