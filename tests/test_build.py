@@ -237,6 +237,13 @@ def test_source_from_a_folder_and_a_tarball(tmp_path):
             (tree / "pcap.c").read_bytes()
 
 
+def test_an_empty_option_is_none(tmp_path):
+    result = run(SOURCE / "configure", "-q", "--with-libpcap=", cwd=tmp_path,
+                 env=SYSTEM)
+    assert result.returncode == 0, result.stderr
+    assert "\nLIBPCAP_SOURCE = \n" in (tmp_path / "Makefile").read_text()
+
+
 def test_source_that_is_none_or_too_old(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()

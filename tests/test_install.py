@@ -21,6 +21,12 @@ def tree(top):
             for p in top.rglob("*") if not p.is_dir()}
 
 
+def closed_folders(top):
+    """Those that not everyone may enter."""
+    return [p for p in top.rglob("*")
+            if p.is_dir() and p.stat().st_mode & 0o777 != 0o755]
+
+
 def expected(prefix):
     version = (BUILD / "libpcap" / "VERSION").read_text().strip()
     library = {f"lib/pcap-tcp/{name}": 0o755
@@ -39,12 +45,13 @@ def umask():
     os.umask(old)
 
 
-@pytest.mark.parametrize("place", ["prefix", "DESTDIR"])
+@pytest.mark.parametrize("place", ["prefix", "PREFIX", "DESTDIR"])
 def test_install_and_uninstall(place, tmp_path, umask):
     where = [f"DESTDIR={tmp_path}", "prefix=/usr"] if place == "DESTDIR" \
-        else [f"prefix={tmp_path}/usr"]
+        else [f"{place}={tmp_path}/usr"]
     make("install", *where)
     assert tree(tmp_path) == expected("usr/")
+    assert closed_folders(tmp_path) == []
     prefix = "/usr" if place == "DESTDIR" else f"{tmp_path}/usr"
     script = (tmp_path / "usr/bin/pcap-tcp-run").read_text()
     assert f"libdir='{prefix}/lib/pcap-tcp'\n" in script
@@ -55,9 +62,10 @@ def test_install_and_uninstall(place, tmp_path, umask):
     assert f'#define PCAP_TCP_SYSCONFDIR "{folder}"' in \
         (BUILD / "libpcap" / "config.h").read_text()
     assert not re.search("@[A-Z]+@", script + page)
-    make("uninstall", *where)
-    assert tree(tmp_path) == {}
-    assert not (tmp_path / "usr/lib/pcap-tcp").exists()
+    for _ in range(2):
+        make("uninstall", *where)
+        assert tree(tmp_path) == {}
+        assert not (tmp_path / "usr/lib/pcap-tcp").exists()
 
 
 def test_install_twice_over_another_version(tmp_path):
