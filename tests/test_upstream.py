@@ -75,6 +75,17 @@ def read_by(library, tmp_path, serve):
     return packets(env, "-i", serve([SAMPLE.read_bytes()]).device)
 
 
+def check_page(page, config):
+    """Nothing is left to substitute, and it names the file that is read."""
+    text = page.read_text()
+    assert ".Dt PCAP-TCP 7\n" in text
+    assert "@" not in text.replace("TCP@", "")
+    folder = re.search(r'#define PCAP_TCP_SYSCONFDIR "(/.+)"',
+                       config.read_text())[1]
+    assert set(re.findall(r"\S+/pcap-tcp/devices", text)) == \
+        {f"{folder}/pcap-tcp/devices"}
+
+
 @new
 @long
 def test_autotools(checkout, tmp_path, serve):
@@ -92,11 +103,9 @@ def test_autotools(checkout, tmp_path, serve):
              for name in do("tar", "-tf", tarball).splitlines()}
     assert names >= {name for name in changed(checkout)
                      if not name.startswith(".")}
-    # The manual page has its section from configure.
     do("make", "-s", "install", f"DESTDIR={tmp_path}/root", cwd=checkout)
-    page = next((tmp_path / "root").rglob("man7/pcap-tcp.7"))
-    assert ".Dt PCAP-TCP 7\n" in page.read_text()
-    assert "@" not in re.sub("TCP@", "", page.read_text())
+    check_page(next((tmp_path / "root").rglob("man7/pcap-tcp.7")),
+               checkout / "config.h")
     # Where there is no epoll, the module stays out.
     no_epoll = ["./configure", "-q", "-C", "pcap_cv_have_epoll=no"]
     do(*no_epoll, cwd=checkout)
@@ -119,6 +128,9 @@ def test_cmake(checkout, tmp_path, serve):
     library = next((tmp_path / "b").glob("libpcap.so.*.*"))
     assert read_by(library, tmp_path, serve) == packets(SYSTEM, "-r", SAMPLE)
     assert exported(library) == exported(BUILD / "lib" / "libpcap.so")
+    do("cmake", "--install", tmp_path / "b", "--prefix", tmp_path / "root")
+    check_page(next((tmp_path / "root").rglob("man7/pcap-tcp.7")),
+               tmp_path / "b" / "config.h")
     # Where there is no epoll, the module stays out.
     do("cmake", "-DHAVE_SYS_EPOLL_H=0", tmp_path / "b")
     assert "#define PCAP_SUPPORT_TCP" not in \
