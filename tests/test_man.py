@@ -1,10 +1,11 @@
 """The manual pages."""
 
 import re
+import sys
 
 import pytest
 
-from conftest import HERE, SYSTEM, need, run
+from conftest import BUILD, HERE, OURS, SYSTEM, need, run
 
 SOURCE = HERE.parent
 PAGES = ["pcap-tcp.7.in", "pcap-tcp-run.1"]
@@ -31,6 +32,32 @@ def test_groff_has_nothing_to_say(page):
     assert (result.returncode, result.stderr) == (0, "")
     text = re.sub(r"\x1b\[[0-9;]*m|.\x08", "", result.stdout)
     assert max(len(line) for line in text.splitlines()) <= 80
+
+
+CREATE = """
+import ctypes, sys
+pcap = ctypes.CDLL(sys.argv[1])
+pcap.pcap_create.restype = ctypes.c_void_p
+error = ctypes.create_string_buffer(256)
+for device in sys.argv[2:]:
+    if not pcap.pcap_create(device.encode(), error):
+        print(device, error.value.decode())
+"""
+
+
+@pytest.mark.parametrize("file", [
+    "README.md", "man/pcap-tcp.7.in", "man/pcap-tcp-run.1",
+    "examples/suricata-tcp.service", "examples/zeek-tcp.service"])
+def test_every_device_is_one(file):
+    """HOST could be a name; PORT stands for a number."""
+    devices = set(re.findall(
+        r"(?:(?:tcp|tls)(?:-listen)?|unix):(?!//)[\w\[/][^\s'\"`|)]*",
+        (SOURCE / file).read_text()))
+    devices = {d for d in devices if "PORT" not in d}
+    assert devices
+    result = run(sys.executable, "-c", CREATE, BUILD / "lib/libpcap.so",
+                 *devices, env=OURS)
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
 
 
 def test_every_option_and_scheme_is_there():
