@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * pcap-tcp-source.c - one peer: its connection, its buffer and its decoder
+ * pcap-tcp-source.c - one peer: how it comes to a connection, and comes back
  */
 
 #ifdef HAVE_CONFIG_H
@@ -21,10 +21,8 @@
 #include <unistd.h>
 
 #include "pcap-tcp-compat.h"
-#include "pcap-tcp-source.h"
+#include "pcap-tcp-source-int.h"
 #include "pcap-tcp-transport.h"
-
-#define MAX_GROWN	(256 * 1024 * 1024)
 
 #define MAX_FAILED	100	/* bytes about addresses in an error */
 
@@ -33,15 +31,12 @@
 #define UNIX_BACKOFF	100
 #define LOOK_INTERVAL	1000
 
-/* rpcap's text; dumpcap takes any other one for a bug of its own. */
-#define TERMINATED	"The other host terminated the connection."
-
 static const struct pcap_tcp_linktypes linktypes = {
 	linktype_to_dlt, max_snaplen_for_dlt, pcap_datalink_val_to_name
 };
 
-static int64_t
-end_of_attempt(const struct pcap_tcp_source *s, int64_t start)
+int64_t
+pcap_tcp_source_end_of_attempt(const struct pcap_tcp_source *s, int64_t start)
 {
 	int64_t end = s->timeout == 0 ? PCAP_TCP_NEVER :
 	    start + s->timeout * 1000;
@@ -147,8 +142,8 @@ pcap_tcp_source_watch(struct pcap_tcp_source *s, int on)
 		s->watched = events;
 }
 
-static void
-change_events(struct pcap_tcp_source *s, short events)
+void
+pcap_tcp_source_change_events(struct pcap_tcp_source *s, short events)
 {
 	s->events = events;
 	pcap_tcp_source_watch(s, 1);
@@ -160,7 +155,7 @@ wait_for(struct pcap_tcp_source *s, int fd, short events)
 {
 	s->fd = fd;
 	s->watched = 0;
-	change_events(s, events);
+	pcap_tcp_source_change_events(s, events);
 	return (s->watched == events ? 0 : -1);
 }
 
@@ -204,8 +199,9 @@ schedule_attempt(struct pcap_tcp_source *s)
 		s->backoff = MAX_BACKOFF;
 }
 
-static enum pcap_tcp_progress
-hang_up(struct pcap_tcp_source *s, enum pcap_tcp_progress why, int error)
+enum pcap_tcp_progress
+pcap_tcp_source_hang_up(struct pcap_tcp_source *s,
+    enum pcap_tcp_progress why, int error)
 {
 	disconnect(s);
 	/* A header alone is no proof that the server works. */
@@ -232,7 +228,8 @@ no_address_left(struct pcap_tcp_source *s)
 		snprintf(s->error, sizeof(s->error),
 		    "cannot connect to %s: %.*s", s->peer, MAX_FAILED,
 		    s->failed);
-	return (hang_up(s, PCAP_TCP_UNREACHABLE, s->failed_errno));
+	return (pcap_tcp_source_hang_up(s, PCAP_TCP_UNREACHABLE,
+	    s->failed_errno));
 }
 
 static void
@@ -304,7 +301,7 @@ cannot_resolve(struct pcap_tcp_source *s, int error)
 		snprintf(s->error, sizeof(s->error),
 		    "cannot resolve %.100s: %s", s->target->host,
 		    gai_strerror(error));
-	return (hang_up(s, PCAP_TCP_UNREACHABLE, errnum));
+	return (pcap_tcp_source_hang_up(s, PCAP_TCP_UNREACHABLE, errnum));
 }
 
 static enum pcap_tcp_progress
@@ -383,68 +380,11 @@ start_attempt(struct pcap_tcp_source *s)
 	if (now < s->deadline)
 		return (PCAP_TCP_WAIT);
 	if (s->attempt_end == 0)
-		s->attempt_end = end_of_attempt(s, now);
+		s->attempt_end = pcap_tcp_source_end_of_attempt(s, now);
 	/* Those found once are kept: the program may chroot() after that. */
 	if (s->addresses == NULL)
 		return (resolve(s));
 	return (connect_to_all(s));
-}
-
-static void
-explain_loss(struct pcap_tcp_source *s, int error)
-{
-	if (s->tls != NULL && (error == EPROTO || error == ECONNABORTED))
-		snprintf(s->error, sizeof(s->error), "%.90s: %s", s->peer,
-		    pcap_tcp_tls_error(s->tls));
-	else if (error != 0)
-		pcapint_fmt_errmsg_for_errno(s->error, sizeof(s->error),
-		    error, "%s", s->peer);
-	else
-		snprintf(s->error, sizeof(s->error),
-		    "%s closed the connection %s the stream header", s->peer,
-		    s->left > 0 ? "within" : "before");
-}
-
-static enum pcap_tcp_progress
-connection_lost(struct pcap_tcp_source *s, int error)
-{
-	int errnum;
-
-	if (s->was_reset && (error == 0 || error == ECONNABORTED))
-		error = ECONNRESET;
-	errnum = error != 0 ? error : ECONNRESET;
-	if (!s->decoder.started) {
-		explain_loss(s, error);
-		return (hang_up(s, PCAP_TCP_UNREACHABLE, errnum));
-	}
-	if (error == 0 && s->left == 0) {
-		snprintf(s->error, sizeof(s->error), "end of stream");
-		return (hang_up(s, PCAP_TCP_END, 0));
-	}
-	/* TLS that is cut off between two records is worth a word. */
-	if (error == 0 || error == ECONNRESET ||
-	    (error == ECONNABORTED && s->left > 0))
-		snprintf(s->error, sizeof(s->error), TERMINATED);
-	else
-		explain_loss(s, error);
-	return (hang_up(s, PCAP_TCP_FAILED, errnum));
-}
-
-static enum pcap_tcp_progress
-not_in_time(struct pcap_tcp_source *s)
-{
-	if (s->decoder.started) {
-		snprintf(s->error, sizeof(s->error),
-		    "%s sent no whole record within %d seconds", s->peer,
-		    s->timeout);
-		return (hang_up(s, PCAP_TCP_FAILED, ETIMEDOUT));
-	}
-	snprintf(s->error, sizeof(s->error), "%s took the connection but "
-	    "sent no pcap stream within %d seconds%s", s->peer, s->timeout,
-	    s->tls_context == NULL && s->target != NULL &&
-	    s->target->scheme == PCAP_TCP_SCHEME_TCP ?
-	    " (a TLS server needs tls:)" : "");
-	return (hang_up(s, PCAP_TCP_UNREACHABLE, ETIMEDOUT));
 }
 
 /* The connection is there: the handshake or the stream is next. */
@@ -456,7 +396,7 @@ start_stream(struct pcap_tcp_source *s)
 	s->state = PCAP_TCP_CONNECTED;
 	s->deadline = s->attempt_end;
 	s->may_be_late = 0;
-	change_events(s, POLLIN);
+	pcap_tcp_source_change_events(s, POLLIN);
 	if (s->tls_context == NULL)
 		return (PCAP_TCP_PROGRESS);
 	if (s->target != NULL)
@@ -464,7 +404,7 @@ start_stream(struct pcap_tcp_source *s)
 		    s->device->servername : s->target->host;
 	s->tls = pcap_tcp_tls_new(s->tls_context, s->fd, host);
 	if (s->tls == NULL)
-		return (connection_lost(s, ENOMEM));
+		return (pcap_tcp_source_lost(s, ENOMEM));
 	s->state = PCAP_TCP_IN_HANDSHAKE;
 	return (PCAP_TCP_PROGRESS);
 }
@@ -474,20 +414,20 @@ go_on_with_handshake(struct pcap_tcp_source *s)
 {
 	if (pcap_tcp_tls_handshake(s->tls) == 0) {
 		s->state = PCAP_TCP_CONNECTED;
-		change_events(s, POLLIN);
+		pcap_tcp_source_change_events(s, POLLIN);
 		return (PCAP_TCP_PROGRESS);
 	}
 	if (errno == EINTR)
 		return (PCAP_TCP_PROGRESS);
 	if (errno != EAGAIN)
-		return (connection_lost(s, errno));
-	change_events(s, pcap_tcp_tls_events(s->tls));
+		return (pcap_tcp_source_lost(s, errno));
+	pcap_tcp_source_change_events(s, pcap_tcp_tls_events(s->tls));
 	if (pcap_tcp_now() < s->deadline)
 		return (PCAP_TCP_WAIT);
 	snprintf(s->error, sizeof(s->error), "%s took the connection but "
 	    "finished no TLS handshake within %d seconds", s->peer,
 	    s->timeout);
-	return (hang_up(s, PCAP_TCP_UNREACHABLE, ETIMEDOUT));
+	return (pcap_tcp_source_hang_up(s, PCAP_TCP_UNREACHABLE, ETIMEDOUT));
 }
 
 static enum pcap_tcp_progress
@@ -524,173 +464,12 @@ pcap_tcp_source_accept(const struct pcap_tcp_common *common, int fd,
 	/* No limit is for opening: a place is not for ever. */
 	if (s->timeout == 0)
 		s->timeout = PCAP_TCP_DEFAULT_TIMEOUT;
-	s->attempt_end = end_of_attempt(s, pcap_tcp_now());
+	s->attempt_end = pcap_tcp_source_end_of_attempt(s, pcap_tcp_now());
 	if (wait_for(s, fd, POLLIN) == 0 &&
 	    start_stream(s) == PCAP_TCP_PROGRESS)
 		return (s);
 	pcap_tcp_source_free(s);
 	return (NULL);
-}
-
-/*
- * The buffer doubles only when it is full of one record whose length was
- * checked, so that a peer gets no memory for a claim; it shrinks when that
- * record is through.  Anybody may be a sender: all of them together have a
- * limit.
- */
-static int
-resize_buffer(struct pcap_tcp_source *s, size_t capacity)
-{
-	size_t grown = *s->grown + capacity - s->capacity;
-	u_char *buffer;
-
-	if (s->target == NULL && capacity > s->capacity) {
-		if (grown > MAX_GROWN) {
-			errno = ENOMEM;
-			return (-1);
-		}
-	}
-	buffer = realloc(s->buffer, capacity);
-	if (buffer == NULL)
-		return (-1);
-	if (s->target == NULL)
-		*s->grown = grown;
-	s->next = s->buffer = buffer;
-	s->capacity = capacity;
-	return (0);
-}
-
-/* Makes room behind the bytes that were not decoded yet. */
-static int
-make_room(struct pcap_tcp_source *s)
-{
-	if (s->next != s->buffer)
-		memmove(s->buffer, s->next, s->left);
-	s->next = s->buffer;
-	/* Nor may a sender keep that memory for long. */
-	if (s->target == NULL && s->needed > PCAP_TCP_BUFFER_SIZE &&
-	    s->deadline == PCAP_TCP_NEVER) {
-		s->deadline = end_of_attempt(s, pcap_tcp_now());
-		s->may_be_late = 1;
-	}
-	if (s->left == s->capacity)
-		return (resize_buffer(s, s->capacity * 2));
-	if (s->left < PCAP_TCP_BUFFER_SIZE &&
-	    s->needed <= PCAP_TCP_BUFFER_SIZE &&
-	    s->capacity != PCAP_TCP_BUFFER_SIZE)
-		return (resize_buffer(s, PCAP_TCP_BUFFER_SIZE));
-	return (0);
-}
-
-static ssize_t
-receive(struct pcap_tcp_source *s)
-{
-	u_char *end = s->next + s->left;
-	size_t room = s->capacity - s->left;
-	ssize_t n;
-
-	if (s->tls != NULL)
-		return (pcap_tcp_tls_read(s->tls, end, room));
-	/* read() and not recv(): some programs' sandboxes know only that. */
-	do {
-		n = read(s->fd, end, room);
-	} while (n == -1 && errno == EINTR);
-	return (n);
-}
-
-static enum pcap_tcp_progress
-read_stream(struct pcap_tcp_source *s)
-{
-	ssize_t n;
-
-	/* Blocks without an interface may come for ever. */
-	if (!s->decoder.started && s->decoder.offset > 0 &&
-	    pcap_tcp_now() >= s->deadline)
-		return (not_in_time(s));
-	if (make_room(s) == -1)
-		return (connection_lost(s, ENOMEM));
-	n = receive(s);
-	if (n > 0) {
-		s->left += (size_t)n;
-		return (PCAP_TCP_PROGRESS);
-	}
-	if (n == 0)
-		return (connection_lost(s, 0));
-	if (errno == EINTR)
-		return (PCAP_TCP_PROGRESS);
-	if (errno != EAGAIN)
-		return (connection_lost(s, errno));
-	if (s->tls != NULL)
-		change_events(s, pcap_tcp_tls_events(s->tls));
-	if (s->deadline == PCAP_TCP_NEVER || pcap_tcp_now() < s->deadline)
-		return (PCAP_TCP_WAIT);
-	/* It may have been the program that stood still. */
-	if (s->may_be_late) {
-		s->may_be_late = 0;
-		s->deadline = end_of_attempt(s, pcap_tcp_now());
-		return (PCAP_TCP_WAIT);
-	}
-	return (not_in_time(s));
-}
-
-/* Fills record[] from *r on; returns what ended it, which is in *r. */
-static enum pcap_tcp_decoded
-decode_records(struct pcap_tcp_source *s, struct pcap_tcp_record **at)
-{
-	struct pcap_tcp_record *r = *at;
-	enum pcap_tcp_decoded decoded = PCAP_TCP_RECORD;
-	u_char *next = s->next;
-	size_t left = s->left;
-
-	for (; r != &s->record[PCAP_TCP_BATCH]; r++) {
-		decoded = pcap_tcp_decode(&s->decoder, next, left, r);
-		if (decoded != PCAP_TCP_RECORD)
-			break;
-		next += r->size;
-		left -= r->size;
-	}
-	s->next = next;
-	s->left = left;
-	*at = r;
-	return (decoded);
-}
-
-void
-pcap_tcp_source_decode(struct pcap_tcp_source *s, int until_start)
-{
-	struct pcap_tcp_record *r = s->record;
-
-	s->received = pcap_tcp_source_received(s);
-	while (r == s->record && s->decoded == PCAP_TCP_MORE &&
-	    s->left >= s->needed && !(until_start && s->decoder.started)) {
-		s->swapped = s->decoder.swapped;
-		switch (decode_records(s, &r)) {
-
-		case PCAP_TCP_RECORD:
-			s->needed = 1;
-			break;
-
-		case PCAP_TCP_SKIP:
-			s->next += r->size;
-			s->left -= r->size;
-			s->needed = 1;
-			if (s->decoder.started)
-				s->deadline = PCAP_TCP_NEVER;
-			break;
-
-		case PCAP_TCP_MORE:
-			s->needed = r->size;
-			break;
-
-		case PCAP_TCP_ERROR:
-			s->decoded = PCAP_TCP_ERROR;
-			break;
-		}
-	}
-	if (r != s->record)
-		s->deadline = PCAP_TCP_NEVER;
-	s->head = s->record;
-	s->end = r;
 }
 
 static enum pcap_tcp_progress
@@ -699,7 +478,7 @@ step(struct pcap_tcp_source *s)
 	if (s->decoded == PCAP_TCP_ERROR) {
 		snprintf(s->error, sizeof(s->error), "%.90s: %s", s->peer,
 		    s->decoder.error);
-		return (hang_up(s, PCAP_TCP_FAILED, EPROTO));
+		return (pcap_tcp_source_hang_up(s, PCAP_TCP_FAILED, EPROTO));
 	}
 	switch (s->state) {
 
@@ -716,7 +495,7 @@ step(struct pcap_tcp_source *s)
 		return (go_on_with_handshake(s));
 
 	default:
-		return (read_stream(s));
+		return (pcap_tcp_source_read(s));
 	}
 }
 
