@@ -279,6 +279,17 @@ def test_refused(suricata, log):
         result.stderr
 
 
+def test_ctrl_c_while_a_server_is_silent_and_the_link_type_is_given(
+        suricata, log, serve, start):
+    """Then there is nothing that opening waits for."""
+    server = serve(["hold"])
+    program = start(*command(
+        suricata, f"--pcap={server.device},linktype=EN10MB,timeout=20"))
+    wait_until(lambda: server.connections == 1)
+    until(log, "stats", 1)
+    finish(program)
+
+
 def test_ctrl_c_while_a_server_is_silent(suricata, log, serve, start):
     """It opens the device in a thread of its own and takes signals in
     another: mostly it ends at once, and at the end of the timeout if not."""
