@@ -323,8 +323,10 @@ parse_option(struct pcap_tcp_device *device, const char *name,
 	if (strcasecmp(name, "key") == 0)
 		return (parse_string(name, value, &device->key, err));
 	if (strcasecmp(name, "servername") == 0) {
+		if (check_name(name, value, err) == -1)
+			return (-1);
 		device->servername = value;
-		return (check_name(name, value, err));
+		return (0);
 	}
 	return (refuse(err, "option", name, "one of timeout, reconnect, "
 	    "keepalive, linktype, ca, cert, key, verify, servername"));

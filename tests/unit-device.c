@@ -254,6 +254,8 @@ tls_options_need_a_tls_source(void **state)
 
 	(void)state;
 	assert_refused(bad, sizeof(bad) / sizeof(bad[0]));
+	assert_int_equal(parse("tls:h,servername"), -1);
+	assert_null(device.servername);
 	assert_int_equal(parse("tls:h,servername=" LONG_NAME), -1);
 	assert_non_null(strstr(errbuf, "bad servername \"aaaa"));
 	assert_int_equal(parse("tcp:a+tls:b,ca=c"), 0);
