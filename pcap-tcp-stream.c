@@ -96,11 +96,9 @@ resize_buffer(struct pcap_tcp_source *s, size_t capacity)
 	size_t grown = *s->grown + capacity - s->capacity;
 	u_char *buffer;
 
-	if (s->target == NULL && capacity > s->capacity) {
-		if (grown > MAX_GROWN) {
-			errno = ENOMEM;
-			return (-1);
-		}
+	if (s->target == NULL && capacity > s->capacity && grown > MAX_GROWN) {
+		errno = ENOMEM;
+		return (-1);
 	}
 	buffer = realloc(s->buffer, capacity);
 	if (buffer == NULL)
