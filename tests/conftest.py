@@ -2,6 +2,11 @@
 
 Senders are real: netcat, socat and the like where the stream is whole, and a
 socket of our own where it is to be cut, reset or held. Ports are free ones.
+
+No test asserts that something took less than so much time: a machine may be
+slow, or busy. What ends at once ends at all, where nothing else would end it
+within LIMIT; what costs nothing is a count of wake-ups, or is compared with
+another program's that runs beside it.
 """
 
 import os
@@ -11,6 +16,7 @@ import signal
 import socket
 import struct
 import subprocess
+import termios
 import threading
 import time
 from pathlib import Path
@@ -22,9 +28,12 @@ HERE = Path(__file__).parent
 BUILD = Path(os.environ["PCAP_TCP_BUILD"])
 SAMPLE = HERE / "data" / "sample.pcap"
 READER = str(BUILD / "tests" / "reader")
+# What a test starts has this in its environment, and so have its children.
+MARK = f"PCAP_TCP_TEST={os.getpid()}"
+os.environ.update([MARK.split("=")])
 SYSTEM = dict(os.environ, LC_ALL="C")
 SIOCOUTQ = 0x5411
-LIMIT = 30  # seconds that nothing here may take
+LIMIT = 120  # seconds after which what has not come is taken to hang
 
 
 # What a shell runs in the background ignores Ctrl-C, and so would programs.
@@ -49,6 +58,26 @@ def _environment():
 OURS = _environment()
 
 
+# With pytest-xdist these files' tests run in one process each, as what they
+# share takes long to make; and in one for all that run make in the build
+# folder.
+TOGETHER = dict.fromkeys(("test_elsewhere", "test_suricata", "test_testprogs"))
+TOGETHER.update(dict.fromkeys(("test_build", "test_deb", "test_install",
+                               "test_upstream", "test_versions"), "make"))
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "xdist_group(name): run in one process (pytest-xdist)")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(
+                TOGETHER[item.path.stem] or item.path.stem))
+
+
 def need(*programs):
     """Skips the test, with the reason, where a program is missing."""
     for program in programs:
@@ -63,10 +92,37 @@ def wait_until(condition, what="it"):
         time.sleep(0.01)
 
 
+def _port_numbers():
+    """A thousand ports of our own, below those that the kernel gives to
+    connections. Whoever else runs these tests has others: the name of an
+    abstract Unix socket is the lock."""
+    path = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    first = int(path.read_text().split()[0]) - 1000
+    while first > 1024:
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f"\0pcap-tcp-tests-{first}")
+        except OSError:
+            lock.close()
+            first -= 1000
+            continue
+        while True:  # with the lock, which nobody else refers to
+            yield from range(first, first + 1000)
+    raise RuntimeError("all ports are taken by other runs of these tests")
+
+
+PORT_NUMBERS = _port_numbers()
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Nobody has it on any address, and nobody gets it by chance."""
+    for port in PORT_NUMBERS:
+        with socket.socket(socket.AF_INET6) as s:
+            try:
+                s.bind(("::", port))
+                return port
+            except OSError:
+                pass  # also where a connection of before lingers
 
 
 def is_listening(port):
@@ -78,22 +134,45 @@ def is_listening(port):
     return False
 
 
+def end_group(process):
+    """Kills what a process of a session of its own has left, too."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 def run(*command, env=OURS, timeout=LIMIT, **kw):
     """Runs a program with our library to its end."""
-    return subprocess.run([str(c) for c in command], env=env, timeout=timeout,
+    command = [str(c) for c in command]
+    with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          stdin=subprocess.DEVNULL, text=True, **kw)
+                          text=True, start_new_session=True, **kw) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        finally:
+            end_group(process)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def in_namespace(*lines, timeout=LIMIT):
     """Runs shell lines in a network and mount namespace of their own, where
-    nothing but lo is up and every port is free."""
+    nothing but lo is up and every port is free; and in a process namespace,
+    which ends with the shell, and with it all that the lines have started."""
     need("unshare", "ip", "ss")
-    flags = "-nm" if os.getuid() == 0 else "-rnm"
-    if subprocess.run(["unshare", flags, "true"]).returncode != 0:
+    unshare = ["unshare", "-nmp" if os.getuid() == 0 else "-rnmp",
+               "--kill-child"]
+    if subprocess.run([*unshare, "true"]).returncode != 0:
         pytest.skip("no namespaces may be made here")
-    return run("unshare", flags, "sh", "-ec",
+    return run(*unshare, "sh", "-ec",
                "\n".join(("ip link set lo up",) + lines), timeout=timeout)
+
+
+def let_others_in(folder):
+    """An ordinary user may look into a folder of pytest's."""
+    for folder in (folder, *folder.parents):
+        if not folder.stat().st_mode & 1:
+            folder.chmod(0o755)
 
 
 def same_version():
@@ -108,9 +187,11 @@ class Program:
     def __init__(self, *command, env=OURS):
         self.process = subprocess.Popen(
             [str(c) for c in command], env=env, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True)
         self.lines = []
         self.errors = []
+        self.more = threading.Condition()
         self.readers = [
             threading.Thread(target=self._collect, args=pair, daemon=True)
             for pair in ((self.process.stdout, self.lines),
@@ -118,20 +199,30 @@ class Program:
         for reader in self.readers:
             reader.start()
 
-    @staticmethod
-    def _collect(stream, lines):
+    def _collect(self, stream, lines):
         for line in stream:
             lines.append(line.rstrip("\n"))
+            with self.more:
+                self.more.notify()
 
     def wait_for(self, pattern, count=1, lines=None):
+        """The count-th line that the pattern is found in."""
         lines = self.lines if lines is None else lines
-        wait_until(lambda: sum(bool(re.search(pattern, line))
-                               for line in list(lines)) >= count
-                   or self.process.poll() is not None,
-                   f"{pattern} came: {lines}")
-        found = [line for line in list(lines) if re.search(pattern, line)]
-        assert len(found) >= count, (lines, self.errors)
-        return found[count - 1]
+        limit = time.monotonic() + LIMIT
+        seen = 0
+        while True:
+            ended = not any(reader.is_alive() for reader in self.readers)
+            for seen in range(seen + 1, len(lines) + 1):
+                if re.search(pattern, lines[seen - 1]):
+                    count -= 1
+                    if count == 0:
+                        return lines[seen - 1]
+            assert not ended, (pattern, lines, self.errors)
+            assert time.monotonic() < limit, \
+                f"waited {LIMIT} s for {pattern}: {lines}"
+            with self.more:
+                if len(lines) == seen:
+                    self.more.wait(0.1)
 
     def wait_until_blocked(self):
         """In poll(2), which is where an idle reader is."""
@@ -139,6 +230,12 @@ class Program:
         wait_until(lambda: path.read_text().split()[0] in ("7", "232", "281",
                                                            "271", "270"),
                    "the program waits")
+
+    def wait_until_collected(self):
+        """All that a program that was stopped has printed is in lines."""
+        wait_until(lambda: fcntl.ioctl(
+            self.process.stdout, termios.FIONREAD, bytes(4)) == bytes(4),
+            "its output is read")
 
     def command(self, text):
         self.process.stdin.write(text)
@@ -165,13 +262,57 @@ class Program:
                    for n in re.findall(r"ctxt_switches:\s+(\d+)",
                                        task.read_text()))
 
+    def wake_ups(self, seconds=1):
+        """How often it went on, in so many seconds and between two times
+        that it waits. Who never waits fails here."""
+        self.wait_until_blocked()
+        time.sleep(0.3)  # whatever was on its way is no wake-up of an idle one
+        self.wait_until_blocked()
+        before = self.context_switches()
+        time.sleep(seconds)  # for nothing to happen there is no event
+        self.wait_until_blocked()
+        return self.context_switches() - before
+
     def stop(self):
-        if self.process.poll() is None:
-            self.process.kill()
+        end_group(self.process)
         self.end()
         for stream in (self.process.stdin, self.process.stdout,
                        self.process.stderr):
             stream.close()
+
+
+def share_of_a_busy_loop(program, seconds):
+    """How much of the CPU time that a busy loop gets beside it a program
+    takes: 1 for who spins, however busy the machine is."""
+    loop = Program("sh", "-c", "while :; do :; done", env=SYSTEM)
+    before, began = program.cpu_ticks(), loop.cpu_ticks()
+    time.sleep(seconds)
+    took = program.cpu_ticks() - before
+    share = took / max(1, loop.cpu_ticks() - began)
+    loop.stop()
+    return share
+
+
+def left_behind():
+    """The processes that this run has started and that are still there."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if int(process.name) != os.getpid() and MARK.encode() in (
+                    process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_text())
+        except OSError:
+            pass  # it has ended meanwhile, or is another user's
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind():
+    yield
+    end = time.monotonic() + LIMIT
+    while left := left_behind():
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -192,24 +333,27 @@ class Server:
     """A TCP peer that treats each connection as the next script says.
 
     A script is a list of steps: bytes to send, or "fin", "rst", "hold" (until
-    the server stops), "go" (until go() is called), or an int n: from here on
-    in segments of n bytes. After the last step the connection is closed.
-    After the last script the port is closed.
+    the server stops), "go" (until go() is called), "arrived" (sets arrived
+    when the peer's kernel has it all), or an int n: from here on in segments
+    of n bytes. After the last step the connection is closed. After the last
+    script the port is closed.
     """
 
-    def __init__(self, *scripts, port=0, address="127.0.0.1"):
+    def __init__(self, *scripts, port=None, address="127.0.0.1"):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.listener = socket.socket(family)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind((address, port))
+        self.port = port or free_port()
+        self.listener.bind((address, self.port))
         self.listener.listen()
-        self.port = self.listener.getsockname()[1]
         host = f"[{address}]" if ":" in address else address
         self.device = f"tcp:{host}:{self.port}"
         self.connections = 0
+        self.times = []  # of the connections
         self.players = []
         self.stopped = threading.Event()
         self.gone = threading.Semaphore(0)
+        self.arrived = threading.Event()
         self.thread = threading.Thread(target=self._serve, args=(scripts,),
                                        daemon=True)
         self.thread.start()
@@ -220,6 +364,7 @@ class Server:
                 conn = self.listener.accept()[0]
             except OSError:
                 return
+            self.times.append(time.monotonic())
             self.connections += 1
             player = threading.Thread(target=self._play_and_close,
                                       args=(conn, script), daemon=True)
@@ -244,6 +389,9 @@ class Server:
                 self.stopped.wait(LIMIT)
             elif step == "go":
                 self.gone.acquire(timeout=LIMIT)
+            elif step == "arrived":
+                self.wait_until_arrived(conn)
+                self.arrived.set()
             elif step == "fin":
                 conn.shutdown(socket.SHUT_WR)
             elif step == "rst":
@@ -253,12 +401,13 @@ class Server:
                     conn.sendall(step[at:at + (segment or len(step))])
 
     @staticmethod
+    def wait_until_arrived(conn):
+        wait_until(lambda: fcntl.ioctl(conn, SIOCOUTQ, bytes(4)) == bytes(4),
+                   "the peer has all that was sent")
+
+    @staticmethod
     def reset_at_close(conn):
-        """When all that was sent has arrived."""
-        def left():
-            return struct.unpack("i", fcntl.ioctl(conn, SIOCOUTQ,
-                                                  b"\0\0\0\0"))[0]
-        wait_until(lambda: left() == 0, "the peer has it")
+        Server.wait_until_arrived(conn)
         conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                         struct.pack("ii", 1, 0))
 
@@ -352,8 +501,6 @@ def stats(lines):
 
 
 def end_by(program, number=signal.SIGINT):
-    """Ends a program as a person would; returns its exit status and how
-    many seconds it took."""
-    began = time.monotonic()
+    """Ends a program as a person would; returns its exit status."""
     program.signal(number)
-    return program.end(), time.monotonic() - began
+    return program.end()

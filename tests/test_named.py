@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from conftest import ASAN, BUILD, OURS, READER, SYSTEM, in_namespace, need, run
+from conftest import (ASAN, BUILD, OURS, READER, SYSTEM, in_namespace,
+                      let_others_in, need, run)
 from pcapfile import numbered, pcap
 
 TEN = pcap(numbered(10))
@@ -159,8 +160,7 @@ int main(void)
 """)
     # Where an ordinary user may run it.
     folder = tmp_path
-    for parent in [folder, *folder.parents][:3]:
-        parent.chmod(0o755)
+    let_others_in(folder)
     program = folder / "list"
     built = run("gcc", f"-I{BUILD}/libpcap", "-o", program, source,
                 f"-L{folder}", f"-Wl,-rpath,{folder}",
