@@ -1,6 +1,7 @@
 """Senders that connect to the device: tcp-listen."""
 
 import re
+import select
 import signal
 import socket
 import struct
@@ -11,8 +12,8 @@ import time
 import pytest
 
 from conftest import (ASAN, LIMIT, READER, SAMPLE, SYSTEM, free_port,
-                      in_namespace, is_listening, need, refused, run, stats,
-                      wait_until)
+                      in_namespace, is_listening, left_behind, need, refused,
+                      run, stats, wait_until)
 from pcapfile import epb, header, idb, numbered, pcap, pcapng, record, shb
 
 TEN = pcap(numbered(10))
@@ -32,6 +33,10 @@ class Sender:
 
     def close(self):
         self.socket.close()
+
+    def has_ended(self):
+        """Has the device hung up by now?"""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def is_dropped(self):
         """Waits for the device to hang up."""
@@ -88,8 +93,19 @@ def test_a_live_tcpdump_sends():
         "nc -N 127.0.0.1 5000 > /dev/null 2>&1 &",
         "while kill -0 $reader 2> /dev/null; do",
         "echo x | nc -u -w 0 127.0.0.1 9; sleep 0.1; done",
-        "wait $reader; kill $(jobs -p) 2> /dev/null || :")
+        "wait $reader")
     assert result.stdout.count("\nP ") == 3, result
+
+
+@pytest.mark.parametrize("leader", ["exec sleep 0", "exec sleep 1000"])
+def test_nothing_is_left_of_a_sender_with_children(start, leader):
+    """socat and nc.traditional have them, and end before them or by a signal
+    that they do not get."""
+    program = start("sh", "-c", f"sleep 1000 > /dev/null 2>&1 & {leader}",
+                    env=SYSTEM)
+    wait_until(lambda: "sleep\0001000\0" in left_behind(), "the child runs")
+    program.stop()
+    wait_until(lambda: not left_behind(), "all have ended")
 
 
 def test_senders_come_and_go_and_it_never_ends(listening):
@@ -183,7 +199,7 @@ def test_opening_waits_no_longer_than_it_is_told():
     began = time.monotonic()
     assert refused(f"tcp-listen:{free_port()},timeout=1").endswith(
         "no sender sent a pcap stream within 1 seconds")
-    assert 0.9 < time.monotonic() - began < 3
+    assert time.monotonic() - began > 0.9
 
 
 def test_what_the_last_sender_sent_is_told_at_the_timeout(listening):
@@ -196,29 +212,38 @@ def test_what_the_last_sender_sent_is_told_at_the_timeout(listening):
         f"{name}: not a pcap stream but text")
 
 
-def test_a_silent_sender_is_dropped_and_blocks_nobody(listening):
+def test_a_silent_sender_blocks_nobody(listening):
+    """However long it may be silent."""
+    reader = listening(READER, "-p", options=",timeout=0,linktype=EN10MB")
+    senders = [sender(reader), sender(reader, header()[:10])]
+    sender(reader, TEN)
+    reader.wait_for("^P", 10)
+    for s in senders:
+        s.close()
+
+
+def test_a_silent_sender_is_dropped(listening):
     reader = listening(READER, "-p", options=",timeout=1,linktype=EN10MB")
     began = time.monotonic()
     silent = sender(reader)
     half = sender(reader, header()[:10])
-    with sender(reader, TEN).socket:
-        reader.wait_for("^P", 10)
-        assert time.monotonic() - began < 0.9
-        assert silent.is_dropped()
-        assert half.is_dropped()
-        assert 0.9 < time.monotonic() - began < 3
+    assert silent.is_dropped()
+    assert half.is_dropped()
+    assert time.monotonic() - began > 0.9
     sender(reader, TEN)
-    reader.wait_for("^P", 20)
+    reader.wait_for("^P", 10)
 
 
 def test_ten_seconds_where_no_timeout_is_given(listening):
+    patient = sender(listening(READER, options=",timeout=30"))
     reader = listening(READER, "-p")
     began = time.monotonic()
     silent = sender(reader)
     sender(reader, TEN)
     reader.wait_for("^P", 10)
     assert silent.is_dropped()
-    assert 9 < time.monotonic() - began < 14
+    assert time.monotonic() - began > 9
+    assert not patient.has_ended()
 
 
 @pytest.mark.parametrize("data", [
@@ -285,9 +310,7 @@ def test_a_sender_that_stops_in_a_long_record_is_dropped(listening):
     length = 16 << 20
     block = struct.pack("<II", 0x0BAD, length) + b"\0" * (length - 100)
     long = sender(reader, shb() + idb() + block)
-    began = time.monotonic()
     assert long.is_dropped()
-    assert time.monotonic() - began < 4
     sender(reader, TEN)
     reader.wait_for("^P", 10)
 
@@ -296,7 +319,7 @@ def test_long_records_and_a_program_that_is_slow(listening):
     """One after the other, and the buffer never has less than one."""
     count = 1500
     reader = listening(READER, "-t", "100", "-m", "next", "-z", "2000", "-c",
-                       str(count), options=",timeout=1,linktype=USBPCAP")
+                       str(count), options=",timeout=2,linktype=USBPCAP")
     peer = sender(reader, header(linktype=249, snaplen=1 << 20))
     long = record(START, 0, b"\0" * 300000)
     for _ in range(count):
@@ -308,16 +331,16 @@ def test_long_records_and_a_program_that_is_slow(listening):
 def test_long_records_and_a_program_that_stands_still(listening):
     """Not the sender: it has sent what there was room for."""
     reader = listening(READER, "-p", "-c", "10",
-                       options=",timeout=1,linktype=EN10MB")
+                       options=",timeout=4,linktype=EN10MB")
     length = 1 << 20
     block = struct.pack("<II", 0x0BAD, length) + b"\0" * (length - 12) + \
         struct.pack("<I", length)
     peer = sender(reader, shb() + idb() + block[:-100])
     reader.wait_until_blocked()
     reader.signal(signal.SIGSTOP)
-    time.sleep(1.5)
+    time.sleep(4.5)
     reader.signal(signal.SIGCONT)
-    time.sleep(0.3)  # more than the time that it had
+    time.sleep(0.3)  # after all the time that it had, if that went on
     peer.send(block[-100:] + b"".join(
         epb(0, i, data) for i, (_, _, data) in enumerate(numbered(10))))
     assert reader.end() == 0
@@ -353,7 +376,8 @@ def flood(port, data, stopped):
 
 
 def test_floods_do_not_starve_a_sender(listening):
-    """Always the same time stamp, a little before the good one's."""
+    """Always the same time stamp, a little before the good one's. They do
+    not stop before it has had its turn."""
     reader = listening(READER, "-p", "-f", "greater 100")
     stopped = threading.Event()
     old = record(START, 0, b"\2" * 60) * 1000
@@ -362,61 +386,71 @@ def test_floods_do_not_starve_a_sender(listening):
     for thread in threads:
         thread.start()
     reader.wait_for("OPEN")
-    began = time.monotonic()
     sender(reader, header() + record(START, 10, b"\2" * 200))
     reader.wait_for("^P", 1)
-    assert time.monotonic() - began < (5 if ASAN else 1)
     stopped.set()
     reader.stop()
     for thread in threads:
         thread.join(LIMIT)
 
 
-def test_strangers_with_a_header_do_not_slow_the_others_down(listening):
-    """Each holds the rest back a little: for half of the time at most."""
+def seconds_for_a_flood(listening, knock):
+    """Of 300,000 packets, with knock(reader) time and again beside them."""
     count = 300000
     reader = listening(READER, "-c", str(count), options=",linktype=EN10MB")
+    data = pcap(numbered(count, 200))
     stopped = threading.Event()
 
-    def knock():
+    def beside():
         while not stopped.wait(0.03):
             try:
-                sender(reader, header()).close()
+                knock(reader)
             except OSError:
                 return
 
-    stranger = threading.Thread(target=knock)
-    stranger.start()
     began = time.monotonic()
-    flood_once = threading.Thread(target=lambda: sender(
-        reader, pcap(numbered(count, 200))))
-    flood_once.start()
+    threads = [threading.Thread(target=beside),
+               threading.Thread(target=lambda: sender(reader, data))]
+    for thread in threads:
+        thread.start()
     assert reader.end() == 0
-    assert time.monotonic() - began < 8
+    took = time.monotonic() - began
     stopped.set()
-    stranger.join(LIMIT)
-    flood_once.join(LIMIT)
+    for thread in threads:
+        thread.join(LIMIT)
+    return took
+
+
+def test_strangers_with_a_header_do_not_slow_the_others_down(listening):
+    """Each holds the rest back a little: for half of the time at most. If
+    each buffer waited for a moment, it would be a hundred times as long."""
+    alone = seconds_for_a_flood(listening, lambda reader: None)
+    assert seconds_for_a_flood(listening, lambda reader: sender(
+        reader, header()).close()) < 10 * alone
 
 
 @pytest.mark.parametrize("drop", ["ip link set lo down",
                                   "iptables -A OUTPUT -p tcp -j DROP"])
 def test_a_sender_that_is_dead_without_a_word_leaves_its_place(drop):
     need(drop.split()[0], "nc")
-    connected = "ss -Htn state established '( sport = :5000 )'"
     result = in_namespace(
         "out=$(mktemp); mkfifo $out.stream",
         f"{READER} -p tcp-listen:5000,keepalive=1,linktype=1 > $out &",
-        "reader=$!",
-        "until ss -Hltn | grep -q :5000; do :; done",
-        "nc 127.0.0.1 5000 < $out.stream > /dev/null & sender=$!",
+        # Another one, which has thirty seconds and more.
+        f"{READER} -p tcp-listen:5001,linktype=1 > $out.other &",
+        "connected() { ss -Htn state established \"( sport = :$1 )\"; }",
+        "until ss -Hltn | grep -q :5000 && ss -Hltn | grep -q :5001",
+        "do :; done",
+        "nc 127.0.0.1 5000 < $out.stream > /dev/null &",
+        f"nc 127.0.0.1 5001 < {SAMPLE} > /dev/null &",
         f"exec 3> $out.stream; cat {SAMPLE} >&3",
-        "until [ $(grep -c ^P $out) = 38 ]; do sleep 0.1; done",
-        "began=$(date +%s%N)",
+        "until [ $(cat $out $out.other | grep -c ^P) = 76 ]; do sleep 0.1",
+        "done",
         drop,
-        f"while [ -n \"$({connected})\" ]; do sleep 0.1; done",
-        "echo $((($(date +%s%N) - began) / 1000000)) ms",
-        "rm $out $out.stream; kill $reader $sender")
-    assert int(re.search(r"(\d+) ms", result.stdout)[1]) < 4000, result
+        "while [ -n \"$(connected 5000)\" ]; do sleep 0.1; done",
+        "[ -z \"$(connected 5001)\" ] || echo the other is there",
+        "rm $out $out.other $out.stream")
+    assert result.stdout == "the other is there\n", result
 
 
 def test_out_of_descriptors(listening):
@@ -428,12 +462,9 @@ def test_out_of_descriptors(listening):
     for _ in range(20):
         senders.append(sender(reader, header() + ONE))
     reader.wait_for("^P", 3)
-    reader.wait_until_blocked()
-    before = reader.cpu_ticks()
+    assert reader.wake_ups() < 50
     accepted = sum(li.startswith("P") for li in reader.lines)
     assert accepted < 16
-    time.sleep(1)  # for nothing to happen there is no event
-    assert reader.cpu_ticks() - before < 10
     for s in senders[:accepted]:
         s.close()
     reader.wait_for("^P", accepted + 3)
@@ -444,11 +475,7 @@ def test_idle_costs_nothing(listening):
     s = sender(reader, TEN)
     reader.wait_for("^P", 10)
     s.close()
-    reader.wait_until_blocked()
-    time.sleep(0.3)
-    before = reader.context_switches()
-    time.sleep(1)  # for nothing to happen there is no event
-    assert reader.context_switches() - before <= 1
+    assert reader.wake_ups() <= 1
 
 
 def test_thousand_opens_leak_nothing():
