@@ -19,7 +19,6 @@ ONE = record(*numbered(1)[0])
 START = 1700000000
 # A restart takes a second of back-off; tools/test wants them all once.
 ROUNDS = 100 if os.environ.get("PCAP_TCP_LONG") else 6
-LOADED = 0.3  # seconds of grace where other programs have the CPU, too
 
 
 class Restarting(threading.Thread):
@@ -80,7 +79,7 @@ def test_many_restarts_lose_nothing(start):
     ways = [(["-p", "-m", "epoll", "-k", "1", "-e", str(ROUNDS)], ""),
             (["-p", "-m", "loop", "-e", str(ROUNDS)], ""),
             (["-p", "-m", "next", "-t", "100"], ",reconnect=yes")]
-    servers = [Restarting(3000) for _ in ways]
+    servers = [Restarting(1000) for _ in ways]
     readers = [start(READER, *way, f"tcp:127.0.0.1:{server.port}{options}")
                for (way, options), server in zip(ways, servers)]
     for reader in readers:
@@ -95,7 +94,9 @@ def test_many_restarts_lose_nothing(start):
         assert found["recv"] == len(server.sent)
         ends = [li for li in reader.lines if li.startswith("END")]
         assert len(ends) == ROUNDS
-        assert found["cpu_ms"] < 10 * ROUNDS
+    # A packet each, and what little comes with a restart: no spin.
+    assert stats(readers[0].lines)["wakeups"] < \
+        len(servers[0].sent) + 20 * ROUNDS
     # Its connection has gone, and nothing else of it is left.
     wait_until(lambda: "socket" not in descriptors(readers[2]), "it is away")
     assert descriptors(readers[2]) == [
@@ -105,19 +106,18 @@ def test_many_restarts_lose_nothing(start):
     assert readers[2].end() == 0
     assert delivered(readers[2]) == servers[2].sent
     for server in servers:
-        # The first is the start; a back-off is a second at most.
-        assert max(server.away[1:]) < 1.1 + LOADED
+        # The first is the start. A back-off that doubled each time would be
+        # eight times as long at the end, or more.
+        assert min(server.away[-2:]) < 3 * server.away[1]
 
 
-def test_away_costs_next_to_nothing(serve, start):
-    """Less than 1 % of a CPU, in an event loop that could spin."""
+@pytest.mark.parametrize("mode", ["loop", "next", "poll", "epoll", "edge"])
+def test_away_costs_next_to_nothing(serve, start, mode):
+    """A few attempts to connect, of a few waits each."""
     server = serve([TEN])
-    reader = start(READER, "-p", "-m", "epoll", "-e", "2", server.device)
+    reader = start(READER, "-p", "-m", mode, "-e", "2", server.device)
     reader.wait_for("^END")
-    before, began = reader.cpu_ticks(), time.monotonic()
-    time.sleep(3)  # for nothing to happen there is no event
-    ticks = (time.monotonic() - began) * os.sysconf("SC_CLK_TCK")
-    assert reader.cpu_ticks() - before <= max(2, ticks / 100)
+    assert reader.wake_ups(3) < 20
 
 
 def test_a_server_of_socat_is_stopped_and_started(start, tmp_path):
@@ -146,20 +146,23 @@ def test_a_peer_that_is_dead_without_a_word(drop):
     need(drop.split()[0])
     result = in_namespace(
         "out=$(mktemp); mkfifo $out.stream",
-        "nc -N -l 5000 < $out.stream & sender=$!",
+        "nc -N -l 5000 < $out.stream &",
         f"exec 3> $out.stream; cat {SAMPLE} >&3",
         "until ss -Hltn | grep -q :5000; do :; done",
         f"{READER} -p tcp:127.0.0.1:5000,keepalive=1 > $out & reader=$!",
-        "until [ $(grep -c ^P $out) = 38 ]; do sleep 0.1; done",
-        "began=$(date +%s%N)",
+        # Another one, which has thirty seconds and more.
+        f"nc -l 5001 < {SAMPLE} &",
+        "until ss -Hltn | grep -q :5001; do :; done",
+        f"{READER} -p tcp:127.0.0.1:5001 > $out.other & other=$!",
+        "until [ $(cat $out $out.other | grep -c ^P) = 76 ]; do sleep 0.1",
+        "done",
         drop,
         "wait $reader || :",
-        "echo $((($(date +%s%N) - began) / 1000000)) ms",
-        "cat $out; rm $out $out.stream",
-        "kill $sender")
+        "cat $out; kill $other && echo the other is there",
+        "rm $out $out.other $out.stream")
     assert "END -1 127.0.0.1:5000: Connection timed out" in result.stdout, \
         result
-    assert int(re.search(r"(\d+) ms", result.stdout)[1]) < 4000
+    assert "the other is there" in result.stdout
 
 
 NAMES = "mount -t tmpfs none /mnt && cp -L /etc/hosts /mnt/hosts && " \
@@ -184,6 +187,7 @@ def test_addresses_are_kept_for_programs_that_change_their_root():
 SILENT_NAME_SERVER = (
     "mount -t tmpfs none /mnt",
     "echo nameserver 127.0.0.1 > /mnt/resolv.conf",
+    "echo options timeout:30 attempts:5 >> /mnt/resolv.conf",
     "echo 'hosts: dns' > /mnt/nsswitch.conf",
     "mount --bind /mnt/resolv.conf /etc/resolv.conf",
     "mount --bind /mnt/nsswitch.conf /etc/nsswitch.conf",
@@ -195,19 +199,14 @@ def test_a_silent_name_server_blocks_no_handle():
     """linktype= opens it; then a non-blocking read returns at once."""
     result = in_namespace(
         *SILENT_NAME_SERVER,
-        "began=$(date +%s%N)",
         f"{READER} -m next -x tcp:some.name:5000,linktype=1 > /mnt/out &",
         "reader=$!",
         "until grep -q OPEN /mnt/out; do sleep 0.1; done",
-        "echo $((($(date +%s%N) - began) / 1000000)) ms",
         "sleep 3; kill -USR1 $reader; wait $reader; cat /mnt/out",
         "kill $server")
     assert "OPEN dlt=1 " in result.stdout, result
-    # A second for names in opening, and then no time at all.
-    assert int(re.search(r"(\d+) ms", result.stdout)[1]) < 2000
-    found = stats(result.stdout.splitlines())
-    assert found["reads"] > 1000
-    assert found["longest_ms"] < 300
+    # In three seconds; the name server is asked for thirty, and again.
+    assert stats(result.stdout.splitlines())["reads"] > 1000
 
 
 def test_a_daemon_leaves_no_look_up_behind(start, tmp_path):
@@ -233,11 +232,9 @@ def test_a_daemon_leaves_no_look_up_behind(start, tmp_path):
 
 def test_linktype_opens_with_the_server_down(serve, start):
     port = free_port()
-    began = time.monotonic()
     reader = start(READER, "-p", "-m", "epoll", "-f", "udp port 53",
-                   f"tcp:127.0.0.1:{port},linktype=EN10MB")
+                   f"tcp:127.0.0.1:{port},linktype=EN10MB,timeout=0")
     reader.wait_for("OPEN dlt=1 ext=0 snaplen=262144")
-    assert time.monotonic() - began < 1
     serve([TEN, "hold"], port=port)
     reader.wait_for("^P", 5)
 
