@@ -2,14 +2,15 @@
 
 import random
 import re
+import signal
 import socket
 import struct
 import time
 
 import pytest
 
-from conftest import (ASAN, READER, SAMPLE, SYSTEM, cause, free_port, need,
-                      run, stats, wait_until)
+from conftest import (ASAN, LIMIT, READER, SAMPLE, SYSTEM, cause, free_port,
+                      need, run, stats, wait_until)
 from pcapfile import NSEC, header, numbered, pcap, pcapng, record
 
 TEN = pcap(numbered(10))
@@ -68,48 +69,55 @@ def at(ms):
 
 @pytest.mark.parametrize("mode", ["loop", "next", "epoll"])
 def test_who_is_behind_is_waited_for_a_little(serve, start, mode):
-    """The second one's older record is here 30 ms later."""
-    first = serve([header(), "go", at(2), at(4), "hold"])
-    second = serve([header(), "go", at(1), at(3), at(5), "hold"])
-    reader = start(READER, "-p", "-m", mode, "-c", "5",
-                   device_of([first, second]))
-    reader.wait_for("OPEN")
-    first.go()
-    time.sleep(0.03)
-    second.go()
-    assert reader.end() == 0
-    # That the machine was slow is no fault of the order's.
-    found = times(reader.lines)
-    assert len(found) == 5
-    assert found == sorted(found)
+    """The second one's older record is here 30 ms later, unless the test is
+    held up; then it tries again."""
+    def is_in_order():
+        first = serve([header(), "go", at(2), at(4), "hold"])
+        second = serve([header(), "go", at(1), at(3), at(5), "hold"])
+        reader = start(READER, "-p", "-m", mode, "-c", "5",
+                       device_of([first, second]))
+        reader.wait_for("OPEN")
+        first.go()
+        time.sleep(0.03)
+        second.go()
+        assert reader.end() == 0
+        found = times(reader.lines)
+        assert len(found) == 5
+        return found == sorted(found)
+
+    wait_until(is_in_order, "it came in time")
 
 
 @pytest.mark.parametrize("options,limit", [([], 0.1), (["-t", "20"], 0.02)])
 def test_a_record_is_held_back_for_as_long_and_no_longer(serve, start,
                                                          options, limit):
-    """By one that had a record just before; the best of three."""
-    held = []
-    for _ in range(3):
+    """By one that had a record just before; what it took beyond the time that
+    an event takes anyway. Where the test is held up it tries again."""
+    def held():
         lively = serve([header() + at(0), "go", at(2), "hold"])
         other = serve([header() + at(1), "go", at(3), "hold"])
         reader = start(READER, "-p", "-m", "next", *options,
                        device_of([lively, other]))
         reader.wait_for("^P", 2)
         time.sleep(0.3)  # that one was in vain, and the next is free
+        began = time.monotonic()
         lively.go()
         reader.wait_for("^P", 3)
-        began = time.monotonic()
+        between = time.monotonic()
         other.go()
         reader.wait_for("^P", 4)
-        held.append(time.monotonic() - began)
         reader.stop()
-    assert limit * 0.4 < min(held) < limit + 0.04, held
+        ended = time.monotonic()
+        assert ended - between > limit * 0.4
+        return ended - between - (between - began)
+
+    wait_until(lambda: held() < limit * 1.4, "it was held back no longer")
 
 
 def test_a_slow_program_sees_a_quiet_source_in_time(serve, start):
     """Not after all that a busy one has in its buffer."""
     quiet = serve([header() + at(0), "go",
-                   record(START + 1, 5500, b"\2" * 60), "hold"])
+                   record(START + 1, 5500, b"\2" * 60), "arrived", "hold"])
     busy = serve([header() + at(0), "go",
                   b"".join(at(1000 + i) for i in range(2000)), "hold"])
     reader = start(READER, "-p", "-m", "next", "-t", "100", "-z", "500", "-c",
@@ -118,37 +126,62 @@ def test_a_slow_program_sees_a_quiet_source_in_time(serve, start):
     time.sleep(0.3)  # then nobody waits for the quiet one any more
     busy.go()
     reader.wait_for("^P", 20)
+    reader.signal(signal.SIGSTOP)
     quiet.go()
+    assert quiet.arrived.wait(LIMIT)
+    reader.wait_until_collected()
+    before = len(times(reader.lines))
+    reader.signal(signal.SIGCONT)
     assert reader.end() == 0
     place = times(reader.lines).index(START + 1.0055)
-    assert place < 700  # of 2003: some come before the test goes on
+    assert place < before + 300  # of 2003
 
 
 @pytest.mark.parametrize("options,limit", [([], 0.1), (["-t", "20"], 0.02)])
 def test_one_that_stalls_holds_the_rest_back_for_a_moment_only(
         serve, start, options, limit):
+    """It has been late for long, nobody waits for it: a record takes as long
+    as one of a single source, in most of the cases."""
+    count = 15
+    records = [at(2 + i) for i in range(count)]
+    script = [header() + at(1), *(step for r in records
+                                  for step in ("go", r)), "hold"]
     stalled = serve([header() + at(0), "hold"])
-    other = serve([header() + at(1), "go", at(2), "go", at(3), "hold"])
+    other, single = serve(script), serve(script)
     reader = start(READER, "-p", "-m", "next", *options,
                    device_of([stalled, other]))
+    alone = start(READER, "-p", "-m", "next", *options, single.device)
     reader.wait_for("^P", 2)
+    alone.wait_for("^P", 1)
     time.sleep(0.2)
-    for count in (3, 4):
+
+    def took(server, program, nth):
         began = time.monotonic()
-        other.go()
-        reader.wait_for("^P", count)
-        # The stalled one has been late for long, nobody waits for it.
-        assert time.monotonic() - began < limit + 0.05
+        server.go()
+        program.wait_for("^P", nth)
+        return time.monotonic() - began
+
+    late = [took(other, reader, 3 + i) - took(single, alone, 2 + i)
+            for i in range(count)]
+    assert sorted(late)[count // 2] < limit / 2
 
 
-def test_a_stalled_source_costs_no_throughput_and_no_cpu(serve, start):
-    stalled = serve([header() + at(0), "hold"])
-    busy = serve([pcap(numbered(100000)), "hold"])
+def seconds_for(start, count, servers):
     began = time.monotonic()
-    reader = start(READER, "-m", "epoll", "-c", "100001",
-                   device_of([stalled, busy]))
+    reader = start(READER, "-m", "epoll", "-c", str(count), device_of(servers))
     assert reader.end() == 0
-    assert time.monotonic() - began < 5
+    assert stats(reader.lines)["packets"] == count
+    return time.monotonic() - began
+
+
+def test_a_stalled_source_costs_no_throughput(serve, start):
+    """With a wait for each buffer it would be a hundred times as long."""
+    count = 400000
+    stream = pcap(numbered(count))
+    alone = seconds_for(start, count, [serve([stream, "hold"])])
+    stalled = serve([header() + at(0), "hold"])
+    assert seconds_for(start, count + 1, [
+        stalled, serve([stream, "hold"])]) < 10 * alone
 
 
 def test_an_event_loop_sleeps_while_records_are_held_back(serve, start):
@@ -287,10 +320,8 @@ def test_a_peer_that_is_gone_while_its_record_is_held_back(serve, start, end):
 def test_silent_source_does_not_keep_the_rest_from_opening(serve):
     silent = serve(["hold"])
     server = serve([TEN])
-    began = time.monotonic()
-    result = run(READER, device_of([silent, server]))
+    result = run(READER, device_of([silent, server], ",timeout=0"))
     assert "packets=10" in result.stdout
-    assert time.monotonic() - began < 3
 
 
 def test_formats_may_differ(serve):
@@ -312,20 +343,16 @@ def test_statistics_are_of_all(serve):
 
 @pytest.mark.parametrize("skew", [-3600, 3600])
 def test_clocks_that_differ_hold_nobody_back(serve, start, skew):
-    """An hour apart, both all the time: neither waits, nothing is lost."""
-    count = 20000
-
-    def stream(offset):
-        found = [(sec + offset, usec, data)
-                 for sec, usec, data in numbered(count)]
-        return pcap(found)
-
-    servers = [serve([stream(0), "hold"]), serve([stream(skew), "hold"])]
-    began = time.monotonic()
-    reader = start(READER, "-m", "next", "-c", str(2 * count),
-                   device_of(servers))
-    assert reader.end() == 0
-    assert time.monotonic() - began < 5
+    """An hour apart, both all the time: neither waits, nothing is lost. It
+    takes as long as without the hour, and not a moment more a buffer."""
+    count = 200000
+    here = pcap(numbered(count))
+    there = pcap([(sec + skew, usec, data)
+                  for sec, usec, data in numbered(count)])
+    alike = seconds_for(start, 2 * count, [serve([s, "hold"])
+                                           for s in (here, here)])
+    assert seconds_for(start, 2 * count, [
+        serve([s, "hold"]) for s in (here, there)]) < 10 * alike
 
 
 def test_thousand_opens_leak_nothing(serve):
