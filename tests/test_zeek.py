@@ -48,16 +48,18 @@ def test_ipv4_and_ipv6(serve, address):
     assert f"packets={COUNT}" in result.stdout
 
 
+def rounds_a_second(program):
+    """Its own timer makes ten; beside them are the two questions."""
+    began, before = time.monotonic(), asked(program)["rounds"]
+    time.sleep(2)
+    return (asked(program)["rounds"] - before) / (time.monotonic() - began)
+
+
 def test_no_spin_while_idle(serve, start):
     zeek = start(ZEEK, serve([STREAM, "hold"]).device)
     until_packets(zeek, COUNT)
-    before = asked(zeek)
-    time.sleep(2)
-    after = asked(zeek)
-    # Its own timer, ten times a second, and the questions.
-    assert after["rounds"] - before["rounds"] < 30
-    assert after["cpu_ms"] - before["cpu_ms"] < 40
-    assert end_by(zeek)[0] == 0
+    assert rounds_a_second(zeek) < 15
+    assert end_by(zeek) == 0
 
 
 def test_a_restart_of_the_sender_is_survived(start):
@@ -65,15 +67,10 @@ def test_a_restart_of_the_sender_is_survived(start):
     zeek = start(ZEEK, server.device + ",reconnect=yes")
     until_packets(zeek, COUNT)
     server.stop()
-    before = asked(zeek)
-    time.sleep(1.5)
-    after = asked(zeek)
-    assert after["rounds"] - before["rounds"] < 40
-    assert after["cpu_ms"] - before["cpu_ms"] < 40
+    assert rounds_a_second(zeek) < 20  # with the attempts to come back
     server = Server([STREAM, "hold"], port=server.port)
     until_packets(zeek, 2 * COUNT)
-    status, seconds = end_by(zeek, signal.SIGTERM)
-    assert status == 0 and seconds < 1
+    assert end_by(zeek, signal.SIGTERM) == 0
     server.stop()
     assert not [line for line in zeek.lines if "ERROR" in line]
     figures = stats(zeek.lines)
@@ -88,7 +85,7 @@ def test_a_cut_stream_is_one_line_in_the_log(serve, start, end):
                    [STREAM, "hold"])
     zeek = start(ZEEK, server.device)
     until_packets(zeek, 2 * COUNT)
-    assert end_by(zeek)[0] == 0
+    assert end_by(zeek) == 0
     assert [line for line in zeek.lines if "ERROR" in line] == \
         ["ERROR failed to read a packet: "
          "The other host terminated the connection."]
