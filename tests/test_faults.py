@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from conftest import (ASAN, LIMIT, READER, SAMPLE, end_by, free_port, in_namespace,
-                      need, refused, run, stats, wait_until)
+from conftest import (ASAN, LIMIT, READER, SAMPLE, end_by, free_port,
+                      in_namespace, need, refused, run, stats, wait_until)
 from pcapfile import (NSEC, block, epb, header, idb, isb, numbered, pb, pcap,
                       record, shb, spb)
 
