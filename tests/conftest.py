@@ -149,7 +149,7 @@ def run(*command, env=OURS, timeout=LIMIT, **kw):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, start_new_session=True, **kw) as process:
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate(timeout=max(timeout, LIMIT))
         finally:
             end_group(process)
     return subprocess.CompletedProcess(command, process.returncode, out, err)

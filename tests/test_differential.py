@@ -15,7 +15,7 @@ import threading
 
 import pytest
 
-from conftest import OURS, READER, SAMPLE, SYSTEM, run, same_version
+from conftest import LIMIT, OURS, READER, SAMPLE, SYSTEM, run, same_version
 from pcapfile import (KUZNETZOV, NSEC, USEC, block, epb, header, idb, isb,
                       packets, pb, record, shb, spb)
 
@@ -144,9 +144,9 @@ def from_device(streams, options):
     thread.start()
     port = listener.getsockname()[1]
     result = run(READER, "-p", "-B", len(streams), *options,
-                 f"tcp:127.0.0.1:{port}", timeout=240)
+                 f"tcp:127.0.0.1:{port}", timeout=600)
     assert result.returncode == 0, result.stderr
-    thread.join(10)
+    thread.join(LIMIT)
     listener.close()
     return results(result.stdout)
 

@@ -74,7 +74,7 @@ def builds(tmp_path_factory):
     if shutil.which(f"{ARM}-gcc"):
         started["arm64"] = start(top / "arm64", f"--host={ARM}")
     for name, process in started.items():
-        said = process.communicate(timeout=300)[0]
+        said = process.communicate(timeout=900)[0]
         assert process.returncode == 0, said
     return {name: top / name for name in started}
 

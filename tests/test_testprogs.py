@@ -163,7 +163,7 @@ def test_valgrindtest(program, serve, tmp_path):
         pytest.skip("valgrind can't run a sanitizer build")
     device = serve([STREAM, "hold"]).device
     result = run("valgrind", "-q", "--error-exitcode=0",
-                 program("valgrindtest"), "-a", "-i", device, timeout=60)
+                 program("valgrindtest"), "-a", "-i", device)
     assert result.returncode == 0, result.stderr
     assert "libpcap" not in result.stderr
 
