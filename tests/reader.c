@@ -8,7 +8,7 @@
  *	OPEN dlt= ext= snaplen=
  *	P SECONDS.FRACTION CAPLEN LEN CHECKSUM		(-p)
  *	END STATUS TEXT		each time that a read returns less than 0
- *	STATS recv= drop= packets= reads= longest_ms= wakeups= cpu_ms=
+ *	STATS recv= drop= packets= reads= longest_ms= wakeups=
  *	LEAK descriptors= bytes=	(-o: what the opens left; -o -N:
  *						the failed ones)
  *
@@ -33,7 +33,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/select.h>
 #include <time.h>
 #include <unistd.h>
@@ -286,16 +285,13 @@ run(void)
 static void
 print_stats(void)
 {
-	struct rusage ru;
 	struct pcap_stat ps;
 
 	if (pcap_stats(handle, &ps) == -1)
 		die("pcap_stats", pcap_geterr(handle));
-	getrusage(RUSAGE_SELF, &ru);
-	printf("STATS recv=%u drop=%u packets=%ld reads=%ld "
-	    "longest_ms=%ld wakeups=%ld cpu_ms=%ld\n", ps.ps_recv, ps.ps_drop + ps.ps_ifdrop, packets,
-	    reads, longest, wakeups, (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 +
-	    (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000);
+	printf("STATS recv=%u drop=%u packets=%ld reads=%ld longest_ms=%ld "
+	    "wakeups=%ld\n", ps.ps_recv, ps.ps_drop + ps.ps_ifdrop, packets,
+	    reads, longest, wakeups);
 }
 
 static int

@@ -9,7 +9,7 @@
  *	OPEN dlt= netmask=	or FATAL and what Zeek says before it ends
  *	ERROR TEXT		reporter->Error(); Zeek goes on
  *	CLOSED			the source is done, and Zeek with it
- *	STATS packets= bytes= recv= drop= rounds= cpu_ms=
+ *	STATS packets= bytes= recv= drop= rounds=
  *				at the end, and for each SIGUSR1
  */
 
@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 
 #include <pcap/pcap.h>
 
@@ -113,17 +112,13 @@ extract_next_packet(void)
 static void
 statistics(void)
 {
-	struct rusage ru;
 	struct pcap_stat ps;
 
 	if (pcap_stats(pd, &ps) < 0)
 		printf("ERROR problem getting packet filter statistics: %s\n",
 		    pcap_geterr(pd));
-	getrusage(RUSAGE_SELF, &ru);
-	printf("STATS packets=%ld bytes=%ld recv=%u drop=%u rounds=%ld "
-	    "cpu_ms=%ld\n", packets, bytes, ps.ps_recv, ps.ps_drop, rounds,
-	    (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 +
-	    (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000);
+	printf("STATS packets=%ld bytes=%ld recv=%u drop=%u rounds=%ld\n",
+	    packets, bytes, ps.ps_recv, ps.ps_drop, rounds);
 }
 
 int
