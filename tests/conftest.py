@@ -71,6 +71,7 @@ def pytest_configure(config):
         "markers", "xdist_group(name): run in one process (pytest-xdist)")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.stem in TOGETHER:

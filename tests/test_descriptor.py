@@ -19,7 +19,7 @@ def test_one_packet_a_wakeup_gets_them_all_and_does_not_spin(serve, start,
                                                             mode):
     """Zeek's and dumpcap's way."""
     server = serve([THOUSAND, "hold"])
-    reader = start(READER, "-m", mode, "-k", "1", "-i", "500", server.device)
+    reader = start(READER, "-m", mode, "-k", "1", "-i", "2000", server.device)
     assert reader.end() == 0
     found = stats(reader.lines)
     assert found["packets"] == 1000
@@ -30,7 +30,7 @@ def test_one_packet_a_wakeup_gets_them_all_and_does_not_spin(serve, start,
 @pytest.mark.parametrize("mode", EVENTS + ["edge"])
 def test_all_packets_a_wakeup(serve, mode):
     server = serve([97, THOUSAND, "hold"])
-    result = run(READER, "-m", mode, "-i", "500", server.device)
+    result = run(READER, "-m", mode, "-i", "2000", server.device)
     assert stats(result.stdout.splitlines())["packets"] == 1000
 
 
@@ -38,7 +38,7 @@ def test_edge_triggered_with_nothing_but_filtered_packets(serve):
     """A read that returns 0 with more to come must make another edge."""
     data = pcap(numbered(60000, 1400)) + pcap(numbered(2))[24:]
     server = serve([data, "hold"])
-    result = run(READER, "-m", "edge", "-i", "1000", "-f", "len < 1000",
+    result = run(READER, "-m", "edge", "-i", "3000", "-f", "len < 1000",
                  server.device)
     found = stats(result.stdout.splitlines())
     assert (found["recv"], found["packets"]) == (60002, 2)
@@ -102,8 +102,8 @@ def test_idle_costs_nothing(serve, start, mode):
 
 def test_read_timeout(serve, start):
     server = serve([header(), "hold"])
-    reader = start(READER, "-m", "next", "-t", "50", server.device)
     began = time.monotonic()
+    reader = start(READER, "-m", "next", "-t", "50", server.device)
     reader.wait_for("OPEN")
     before = reader.context_switches()
     wait_until(lambda: reader.context_switches() > before + 20)
