@@ -195,6 +195,82 @@ def test_patch_applies_without_fuzz(tmp_path):
     assert not list(tree.glob("**/*.rej"))
 
 
+# tools/check-format
+
+
+@pytest.fixture
+def formatted(tmp_path):
+    """formatted(text): what check-format says to a file whose text was
+    different when it was committed, and its status."""
+    need("clang-format", "git")
+    (tmp_path / "tools").mkdir()
+    tool = shutil.copy(SOURCE / "tools" / "check-format", tmp_path / "tools")
+    shutil.copy(SOURCE / ".clang-format", tmp_path)
+    source = tmp_path / "x.c"
+
+    def check(text, *base, commit=True):
+        if commit:
+            source.write_text("int*old_and_odd;\n")
+            for command in (["init", "-q", "-b", "main"], ["add", "-A"],
+                            ["-c", "user.name=x", "-c", "user.email=x@x",
+                             "commit", "-q", "--allow-empty", "-m", "x"]):
+                run("git", "-C", tmp_path, *command, env=SYSTEM)
+        source.write_text("int*old_and_odd;\n" + text)
+        result = run(tool, *(base or ["HEAD"] * commit), env=SYSTEM)
+        return result.returncode, result.stdout + result.stderr
+
+    return check
+
+
+GOOD = """
+static int
+twice(int n,
+    int many)
+{
+\tif (n > 0 &&
+\t    many)
+\t\treturn (2 * n);\t/* so */
+\treturn (0);
+}
+"""
+
+
+def test_format_that_is_right(formatted):
+    status, said = formatted(GOOD)
+    assert status == 0, said
+    assert said.startswith("check-format: 10 lines ")
+
+
+@pytest.mark.parametrize("right,wrong,place", [
+    ("static int\n", "static int ", "-static int twice("),
+    (")\n{", ") {", "-twice(int n, int many) {"),
+    ("\treturn (0)", "        return (0)", "x.c:10: "),
+    ("\treturn (0)", "\t\treturn (0)", "-\t\treturn (0);"),
+    ("if (", "if(", "-\tif(n"),
+    ("n > 0", "n>0", "-\tif (n>0"),
+    ("\t    many", "\t  many", "x.c:8: "),
+    ("    int many", "  int many", "x.c:5: "),
+    ("so", "so " * 30, "x.c:9: "),
+])
+def test_format_that_is_wrong(formatted, right, wrong, place):
+    status, said = formatted(GOOD.replace(right, wrong, 1))
+    assert status == 1
+    assert place in said
+    assert "old_and_odd" not in said
+
+
+def test_format_with_nothing_to_compare_with(formatted):
+    odd = "int*x;\n"
+    assert formatted(odd, commit=False) == \
+        (0, "check-format: not checked: this is no git checkout\n")
+    assert formatted(odd)[0] == 1
+    # There is one commit.
+    assert formatted(odd, commit=False) == \
+        (0, "check-format: not checked: there is no commit HEAD^ here\n")
+    assert formatted(odd, "no-such") == \
+        (0, "check-format: not checked: there is no commit no-such here\n")
+
+
 # tools/get-libpcap
 
 
