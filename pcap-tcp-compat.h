@@ -4,7 +4,7 @@
  *
  * pcap-tcp-compat.h - the names that libpcap changed between 1.10.0 and
  * 1.11, spelled as the newest one does.  libpcap has no version number for
- * the preprocessor, so each change is told by a macro that came with it.
+ * the preprocessor, so each change is detected by a macro introduced with it.
  */
 #ifndef pcap_tcp_compat_h
 #define pcap_tcp_compat_h

@@ -10,19 +10,18 @@
 #endif
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "pcap-tcp-compat.h"
+#include "pcap-tcp-address.h"
 #include "pcap-tcp-feed.h"
 
 #define MAX_ACCEPTS	16	/* at once */
 #define MAX_UNLOOKED	10	/* ms without a look at the other sources, */
-#define MAX_UNCLOCKED	64	/* records without one at the clock */
+#define MAX_SINCE_CLOCK	64	/* records without one at the clock */
 
-/* One source needs no poll() to be told from others. */
+/* With one source there is nothing to choose between. */
 static int
 is_single(const struct pcap_tcp_feed *f)
 {
@@ -34,14 +33,14 @@ pcap_tcp_feed_close(struct pcap_tcp_feed *f)
 {
 	unsigned int i;
 
-	for (i = 0; i < f->nplaces; i++) {
+	for (i = 0; i < f->nslots; i++) {
 		if (f->source[i] != NULL)
 			pcap_tcp_source_free(f->source[i]);
 		f->source[i] = NULL;
 	}
 	f->current = NULL;
 	f->next = f->stop = NULL;
-	f->ndialed = f->nplaces = 0;
+	f->ndialed = f->nslots = 0;
 	pcap_tcp_listener_close(f->listeners);
 	f->listeners = NULL;
 	pcap_tcp_tls_context_free(f->dialing_tls);
@@ -68,8 +67,8 @@ pcap_tcp_feed_offer(struct pcap_tcp_feed *f, unsigned int i)
 	    f->merge.input[i].state == PCAP_TCP_INPUT_OUT)
 		pcap_tcp_merge_dry(&f->merge, i);
 	/* It is back. */
-	if (f->fault_of == s && s->decoder.started)
-		f->fault_of = NULL;
+	if (f->unreported_fault == s && s->decoder.started)
+		f->unreported_fault = NULL;
 }
 
 /* Takes what was read of the run from its source. */
@@ -79,7 +78,7 @@ finish_run(struct pcap_tcp_feed *f)
 	struct pcap_tcp_source *s = f->current;
 
 	f->merge.delivered += (uint64_t)(f->next - s->head);
-	f->unclocked += f->next - s->head;
+	f->since_clock += f->next - s->head;
 	s->head = f->next;
 	f->current = NULL;
 	f->next = f->stop = NULL;
@@ -118,8 +117,8 @@ pcap_tcp_feed_choose(struct pcap_tcp_feed *f)
 	if (f->current != NULL)
 		finish_run(f);
 	if (!is_single(f) &&
-	    (f->merge.ndry > 0 || f->unclocked >= MAX_UNCLOCKED)) {
-		f->unclocked = 0;
+	    (f->merge.ndry > 0 || f->since_clock >= MAX_SINCE_CLOCK)) {
+		f->since_clock = 0;
 		f->merge.now = pcap_tcp_now();
 		if (f->merge.now - f->looked_at >= MAX_UNLOOKED)
 			f->must_advance = 1;
@@ -159,7 +158,7 @@ pcap_tcp_feed_first_stream(const struct pcap_tcp_feed *f)
 {
 	unsigned int i;
 
-	for (i = 0; i < f->nplaces; i++) {
+	for (i = 0; i < f->nslots; i++) {
 		if (f->source[i] != NULL && f->source[i]->decoder.started)
 			return (f->source[i]);
 	}
@@ -186,12 +185,12 @@ say(const struct pcap_tcp_feed *f, const struct pcap_tcp_source *s,
 static enum pcap_tcp_progress
 sum_up(struct pcap_tcp_feed *f)
 {
-	if (f->fault_of == NULL) {
+	if (f->unreported_fault == NULL) {
 		snprintf(f->errbuf, PCAP_ERRBUF_SIZE, "end of stream");
 		return (PCAP_TCP_END);
 	}
 	memcpy(f->errbuf, f->fault, PCAP_ERRBUF_SIZE);
-	f->fault_of = NULL;
+	f->unreported_fault = NULL;
 	return (PCAP_TCP_FAILED);
 }
 
@@ -211,8 +210,8 @@ lost(struct pcap_tcp_feed *f, unsigned int i, enum pcap_tcp_progress why)
 	if (why == PCAP_TCP_UNREACHABLE && !f->opening &&
 	    s->deadline == PCAP_TCP_NEVER)
 		why = PCAP_TCP_FAILED;
-	if (why == PCAP_TCP_FAILED && f->fault_of == NULL) {
-		f->fault_of = s;
+	if (why == PCAP_TCP_FAILED && f->unreported_fault == NULL) {
+		f->unreported_fault = s;
 		say(f, s, f->fault);
 	}
 	if (f->opening || why == PCAP_TCP_UNREACHABLE ||
@@ -234,13 +233,13 @@ advance_one(struct pcap_tcp_feed *f, unsigned int i)
 	return (progress);
 }
 
-/* A free place for a sender; f->nplaces if there is none below. */
+/* A free slot for a sender; f->nslots if there is none below. */
 static unsigned int
-find_place(const struct pcap_tcp_feed *f)
+find_slot(const struct pcap_tcp_feed *f)
 {
 	unsigned int i = f->ndialed;
 
-	while (i < f->nplaces && f->source[i] != NULL)
+	while (i < f->nslots && f->source[i] != NULL)
 		i++;
 	return (i);
 }
@@ -253,7 +252,7 @@ accept_sender(struct pcap_tcp_feed *f, struct pcap_tcp_listener *l)
 	unsigned int i;
 	int fd;
 
-	/* More would be lost if they were taken and hung up on. */
+	/* Leave excess senders in the backlog. */
 	if (f->nsenders == PCAP_TCP_MAX_SENDERS) {
 		pcap_tcp_listener_pause(l);
 		return (0);
@@ -267,17 +266,17 @@ accept_sender(struct pcap_tcp_feed *f, struct pcap_tcp_listener *l)
 	if (s == NULL)
 		return (1);
 	s->decoder.dlt = f->dlt;
-	i = find_place(f);
-	if (i == f->nplaces)
-		f->nplaces++;
+	i = find_slot(f);
+	if (i == f->nslots)
+		f->nslots++;
 	f->source[i] = s;
 	f->nsenders++;
 	return (1);
 }
 
-/* Does the next record of this source take a step of it? */
+/* Is there no record of this source without reading from it? */
 static int
-wants_more(const struct pcap_tcp_feed *f, const struct pcap_tcp_source *s)
+needs_read(const struct pcap_tcp_feed *f, const struct pcap_tcp_source *s)
 {
 	return (s != NULL && !pcap_tcp_source_has_record(s) &&
 	    !(f->opening && s->decoder.started));
@@ -291,14 +290,14 @@ next_deadline(const struct pcap_tcp_feed *f)
 	int64_t deadline = pcap_tcp_merge_deadline(&f->merge);
 	unsigned int i;
 
-	for (i = 0; i < f->nplaces; i++) {
-		if (wants_more(f, f->source[i]) &&
+	for (i = 0; i < f->nslots; i++) {
+		if (needs_read(f, f->source[i]) &&
 		    f->source[i]->deadline < deadline)
 			deadline = f->source[i]->deadline;
 	}
 	for (l = f->listeners; l != NULL; l = l->next) {
-		if (l->paused_until < deadline)
-			deadline = l->paused_until;
+		if (pcap_tcp_listener_deadline(l) < deadline)
+			deadline = pcap_tcp_listener_deadline(l);
 	}
 	if (f->opening && f->grace_end < deadline)
 		deadline = f->grace_end;
@@ -307,82 +306,68 @@ next_deadline(const struct pcap_tcp_feed *f)
 	return (deadline);
 }
 
-/* Fills in what to poll for; returns how many. */
-static nfds_t
-list_descriptors(struct pcap_tcp_feed *f, struct pollfd *fds)
+/* Whose descriptors matter now; returns how many. */
+static size_t
+list_watches(struct pcap_tcp_feed *f, struct pcap_tcp_watch **watches)
 {
-	const struct pcap_tcp_listener *l;
-	struct pcap_tcp_source *s;
+	struct pcap_tcp_listener *l;
 	unsigned int i;
-	nfds_t n = 0;
+	size_t n = 0;
 
-	for (i = 0; i < f->nplaces; i++) {
-		s = f->source[i];
-		fds[n].fd = wants_more(f, s) ? s->fd : -1;
-		fds[n++].events = s != NULL ? s->events : 0;
+	for (i = 0; i < f->nslots; i++) {
+		if (needs_read(f, f->source[i]))
+			watches[n++] = &f->source[i]->watch;
 	}
 	for (l = f->listeners; l != NULL; l = l->next) {
-		fds[n].fd = l->paused_until == PCAP_TCP_NEVER ? l->fd : -1;
-		fds[n++].events = POLLIN;
+		if (l->paused_until == 0)
+			watches[n++] = &l->watch;
 	}
 	return (n);
 }
 
-/* Has those go on that an event or their deadline calls. */
+/* Has those go on that their deadline calls, or what they have already. */
 static int
-take_events(struct pcap_tcp_feed *f, const struct pollfd *fds, int64_t now)
+take_deadlines(struct pcap_tcp_feed *f, int64_t now)
 {
 	struct pcap_tcp_listener *l;
 	struct pcap_tcp_source *s;
 	unsigned int i;
-	int ready = now >= pcap_tcp_merge_deadline(&f->merge);
+	int due = now >= pcap_tcp_merge_deadline(&f->merge);
 
-	for (i = 0; i < f->nplaces; i++, fds++) {
+	for (i = 0; i < f->nslots; i++) {
 		s = f->source[i];
-		if (!wants_more(f, s))
+		if (!needs_read(f, s) ||
+		    (now < s->deadline && !pcap_tcp_source_pending(s)))
 			continue;
-		if (fds->revents != 0 || now >= s->deadline ||
-		    pcap_tcp_source_pending(s))
-			s->waiting = 0;
-		ready |= !s->waiting;
+		s->watch.waiting = 0;
+		due = 1;
 	}
-	for (l = f->listeners; l != NULL; l = l->next, fds++) {
+	for (l = f->listeners; l != NULL; l = l->next)
 		pcap_tcp_listener_resume(l, now);
-		l->ready = fds->revents != 0;
-		ready |= l->ready;
-	}
-	return (ready);
+	return (due);
 }
 
 int
-pcap_tcp_feed_wait(struct pcap_tcp_feed *f, int wake_fd, int stop_fd,
-    int64_t then)
+pcap_tcp_feed_wait(struct pcap_tcp_feed *f, int stop_fd, int64_t then)
 {
-	struct pollfd fds[2 + PCAP_TCP_MAX_INPUTS + PCAP_TCP_MAX_LISTENERS];
+	struct pcap_tcp_watch *watches[PCAP_TCP_MAX_INPUTS +
+	    PCAP_TCP_MAX_LISTENERS];
 	int64_t deadline = next_deadline(f);
-	nfds_t i, n;
+	int events;
 
 	if (then < deadline)
 		deadline = then;
-	fds[0].fd = wake_fd;
-	fds[1].fd = stop_fd;
-	fds[0].events = fds[1].events = POLLIN;
-	n = 2 + list_descriptors(f, fds + 2);
-	if (poll(fds, n, pcap_tcp_poll_timeout(deadline)) == -1) {
+	events = pcap_tcp_events_wait(f->common.events, watches,
+	    list_watches(f, watches), stop_fd, deadline);
+	if (events == -1) {
 		/* As EINVAL, when RLIMIT_NOFILE is made small. */
-		if (errno != EINTR) {
-			pcapint_fmt_errmsg_for_errno(f->errbuf,
-			    PCAP_ERRBUF_SIZE, errno, "poll");
-			return (PCAP_TCP_FEED_FAILED);
-		}
-		for (i = 0; i < n; i++)
-			fds[i].revents = 0;
+		pcap_tcp_fmt_errno(f->errbuf, PCAP_ERRBUF_SIZE, errno, "poll");
+		return (-1);
 	}
 	f->polled = 1;
-	return ((fds[0].revents != 0 ? PCAP_TCP_FEED_WOKEN : 0) |
-	    (fds[1].revents != 0 ? PCAP_TCP_FEED_STOPPED : 0) |
-	    (take_events(f, fds + 2, pcap_tcp_now()) ?
-	    PCAP_TCP_FEED_READY : 0));
+	if (take_deadlines(f, pcap_tcp_now()))
+		events |= PCAP_TCP_EVENT_WATCH;
+	return (events);
 }
 
 /* Has one source data, so that the others have to be asked, too? */
@@ -391,8 +376,8 @@ has_more(const struct pcap_tcp_feed *f)
 {
 	unsigned int i;
 
-	for (i = 0; i < f->nplaces; i++) {
-		if (wants_more(f, f->source[i]) && !f->source[i]->waiting)
+	for (i = 0; i < f->nslots; i++) {
+		if (needs_read(f, f->source[i]) && !f->source[i]->watch.waiting)
 			return (1);
 	}
 	return (0);
@@ -408,16 +393,17 @@ pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 
 	f->must_advance = 0;
 	if (is_single(f))
-		return (wants_more(f, f->source[0]) ? advance_one(f, 0) :
+		return (needs_read(f, f->source[0]) ? advance_one(f, 0) :
 		    PCAP_TCP_WAIT);
 	/* Or those that always have data would keep the others waiting. */
 	if (!f->polled && (has_more(f) || f->merge.n > 0))
-		(void)pcap_tcp_feed_wait(f, -1, -1, 0);
+		(void)pcap_tcp_feed_wait(f, -1, 0);
 	f->polled = 0;
 	f->looked_at = f->merge.now = pcap_tcp_now();
 	pcap_tcp_merge_unskew(&f->merge);
-	for (i = 0; i < f->nplaces; i++) {
-		if (!wants_more(f, f->source[i]) || f->source[i]->waiting)
+	for (i = 0; i < f->nslots; i++) {
+		if (!needs_read(f, f->source[i]) ||
+		    f->source[i]->watch.waiting)
 			continue;
 		one = advance_one(f, i);
 		if (one == PCAP_TCP_END || one == PCAP_TCP_FAILED)
@@ -426,10 +412,11 @@ pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 			all = PCAP_TCP_PROGRESS;
 	}
 	for (l = f->listeners; l != NULL; l = l->next) {
-		for (i = 0; l->ready && i < MAX_ACCEPTS; i++) {
-			l->ready = accept_sender(f, l);
-			if (l->ready)
+		for (i = 0; !l->watch.waiting && i < MAX_ACCEPTS; i++) {
+			if (accept_sender(f, l))
 				all = PCAP_TCP_PROGRESS;
+			else
+				l->watch.waiting = 1;
 		}
 	}
 	/* The one that had run dry has nothing more: the next one, then? */
@@ -447,13 +434,13 @@ pcap_tcp_feed_ready(struct pcap_tcp_feed *f, int64_t *deadline)
 
 	if (pcap_tcp_merge_first(&f->merge, &limit) != -1)
 		return (1);
-	for (i = 0; i < f->nplaces; i++) {
+	for (i = 0; i < f->nslots; i++) {
 		s = f->source[i];
 		if (s == NULL)
 			continue;
 		/* One that is held back has nothing to say. */
-		pcap_tcp_source_watch(s, wants_more(f, s));
-		if (wants_more(f, s) && pcap_tcp_source_pending(s))
+		pcap_tcp_watch_enable(&s->watch, needs_read(f, s));
+		if (needs_read(f, s) && pcap_tcp_source_pending(s))
 			return (1);
 	}
 	*deadline = next_deadline(f);
@@ -468,7 +455,7 @@ pcap_tcp_feed_stats(const struct pcap_tcp_feed *f, struct pcap_stat *ps)
 	const struct pcap_tcp_source *s;
 	unsigned int i;
 
-	for (i = 0; i < f->nplaces; i++) {
+	for (i = 0; i < f->nslots; i++) {
 		s = f->source[i];
 		if (s == NULL)
 			continue;

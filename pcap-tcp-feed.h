@@ -21,35 +21,29 @@
 /* Loopback takes two of them. */
 #define PCAP_TCP_MAX_LISTENERS	(2 * PCAP_TCP_MAX_SOURCES)
 
-/* What pcap_tcp_feed_wait() returns: */
-#define PCAP_TCP_FEED_WOKEN	1	/* wake_fd is readable */
-#define PCAP_TCP_FEED_STOPPED	2	/* stop_fd is */
-#define PCAP_TCP_FEED_READY	4	/* pcap_tcp_feed_advance() */
-#define PCAP_TCP_FEED_FAILED	8	/* it cannot wait: errno and errbuf */
-
 struct pcap_tcp_feed {
-	/* The next record, and where the turn of its source ends. */
+	/* [next, stop) is the current run. */
 	const struct pcap_tcp_record *next, *stop;
 	int swapped;		/* the byte order of its stream is */
 	struct pcap_tcp_source *current;	/* NULL: next == stop */
 	unsigned int current_input;
-	int must_advance;	/* before the next one is chosen */
+	int must_advance;	/* read the sockets before choosing again */
 	int64_t looked_at;	/* when pcap_tcp_feed_advance() was called */
-	ptrdiff_t unclocked;	/* records since the clock was looked at */
+	ptrdiff_t since_clock;	/* records since the clock was read */
 	struct pcap_tcp_merge merge;
 
-	/* Those that we connect to, then senders; NULL: a free place. */
+	/* Those that we connect to, then senders; NULL: a free slot. */
 	struct pcap_tcp_source *source[PCAP_TCP_MAX_INPUTS];
 	unsigned int ndialed;
-	unsigned int nplaces;	/* in use, or were */
+	unsigned int nslots;	/* high-water mark of source[] */
 	unsigned int nsenders;
-	const struct pcap_tcp_source *fault_of;	/* not told yet */
+	const struct pcap_tcp_source *unreported_fault;	/* of this one */
 	char fault[PCAP_ERRBUF_SIZE];	/* or the last sender's */
 	struct pcap_tcp_listener *listeners;
 	struct pcap_tcp_tls_context *dialing_tls, *listening_tls;
 
 	struct pcap_tcp_common common;
-	size_t grown;
+	size_t extra_bytes;	/* beyond the standard buffers, all senders */
 	int dlt;		/* of the device, -1 if not known yet */
 	int opening;		/* until pcap_tcp_feed_start() */
 	int64_t grace_end;	/* opening waits no longer for the rest, */
@@ -89,15 +83,15 @@ const struct pcap_tcp_source *pcap_tcp_feed_first_stream(
 enum pcap_tcp_progress pcap_tcp_feed_advance(struct pcap_tcp_feed *f);
 
 /*
- * Waits until pcap_tcp_feed_advance() makes sense, wake_fd or stop_fd (-1:
- * none) is readable, or it is then; not at all if then is 0.
+ * Waits until pcap_tcp_feed_advance() makes sense (PCAP_TCP_EVENT_WATCH), for
+ * the other events of pcap_tcp_events_wait(), or until then; not at all if
+ * then is 0.  Returns what came, or -1 with errno and errbuf.
  */
-int	pcap_tcp_feed_wait(struct pcap_tcp_feed *f, int wake_fd, int stop_fd,
-    int64_t then);
+int	pcap_tcp_feed_wait(struct pcap_tcp_feed *f, int stop_fd, int64_t then);
 
 /*
- * Can a read do something at once that no descriptor in the epoll set says?
- * If not, the epoll set is made to say the rest, but for *deadline.
+ * Is there something to do that no watched descriptor signals?  1; or 0, and
+ * the watches will signal the rest, but for what is due at *deadline.
  */
 int	pcap_tcp_feed_ready(struct pcap_tcp_feed *f, int64_t *deadline);
 
@@ -117,7 +111,7 @@ pcap_tcp_feed_is_sender(const struct pcap_tcp_feed *f, unsigned int i)
 /* Tells the merge what a source has at hand. */
 void	pcap_tcp_feed_offer(struct pcap_tcp_feed *f, unsigned int i);
 
-/* A sender's place is free. */
+/* A sender has left. */
 void	pcap_tcp_feed_drop(struct pcap_tcp_feed *f, unsigned int i);
 
 /*

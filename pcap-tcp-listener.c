@@ -11,47 +11,38 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
-#include "pcap-tcp-compat.h"
+#include "pcap-tcp-address.h"
 #include "pcap-tcp-listener.h"
-#include "pcap-tcp-lookup.h"
-#include "pcap-tcp-transport.h"
+#include "pcap-tcp-socket.h"
 
 #define PAUSE	1000	/* ms */
 
 static int
-watch(const struct pcap_tcp_listener *l, int operation, uint32_t events)
-{
-	struct epoll_event event;
-
-	memset(&event, 0, sizeof(event));
-	event.events = events;
-	return (epoll_ctl(l->epoll_fd, operation, l->fd, &event));
-}
-
-static int
 add(struct pcap_tcp_listener **list, const struct pcap_tcp_address *address,
-    const struct addrinfo *a, int epoll_fd)
+    const struct addrinfo *a, const struct pcap_tcp_events *events)
 {
 	struct pcap_tcp_listener *l = calloc(1, sizeof(*l));
+	int fd;
 
 	if (l == NULL)
 		return (-1);
 	l->address = address;
-	l->epoll_fd = epoll_fd;
-	l->paused_until = PCAP_TCP_NEVER;
+	l->watch.events = events;
+	l->watch.fd = -1;
 	l->next = *list;
 	*list = l;
-	l->fd = pcap_tcp_listen(a);
-	if (l->fd == -1)
+	fd = pcap_tcp_listen(a);
+	if (fd == -1)
 		return (-1);
-	return (watch(l, EPOLL_CTL_ADD, EPOLLIN));
+	l->watch.waiting = 1;
+	return (pcap_tcp_watch_start(&l->watch, fd, POLLIN));
 }
 
 /* A machine may have one of the two loopback addresses only. */
@@ -63,8 +54,8 @@ is_missing(int error)
 
 int
 pcap_tcp_listener_open(struct pcap_tcp_listener **list,
-    const struct pcap_tcp_address *address, int epoll_fd, char *errbuf,
-    size_t size)
+    const struct pcap_tcp_address *address,
+    const struct pcap_tcp_events *events, char *errbuf, size_t size)
 {
 	const char *host = address->host;
 	struct addrinfo *addresses, *a;
@@ -85,14 +76,13 @@ pcap_tcp_listener_open(struct pcap_tcp_listener **list,
 	error = 0;
 	for (a = addresses; a != NULL && (error == 0 || is_missing(error));
 	    a = a->ai_next) {
-		error = add(list, address, a, epoll_fd) == 0 ? 0 : errno;
+		error = add(list, address, a, events) == 0 ? 0 : errno;
 		opened |= error == 0;
 	}
-	freeaddrinfo(addresses);
+	pcap_tcp_free_addresses(addresses);
 	if (error == 0 || (opened && is_missing(error)))
 		return (0);
-	pcapint_fmt_errmsg_for_errno(errbuf, size, error,
-	    "cannot listen on %s", name);
+	pcap_tcp_fmt_errno(errbuf, size, error, "cannot listen on %s", name);
 	errno = error;
 	return (-1);
 }
@@ -104,8 +94,8 @@ pcap_tcp_listener_close(struct pcap_tcp_listener *list)
 
 	for (; list != NULL; list = next) {
 		next = list->next;
-		if (list->fd != -1)
-			close(list->fd);
+		if (list->watch.fd != -1)
+			close(list->watch.fd);
 		free(list);
 	}
 }
@@ -114,14 +104,14 @@ void
 pcap_tcp_listener_pause(struct pcap_tcp_listener *l)
 {
 	l->paused_until = pcap_tcp_now() + PAUSE;
-	(void)watch(l, EPOLL_CTL_MOD, 0);
+	pcap_tcp_watch_enable(&l->watch, 0);
 }
 
 int
 pcap_tcp_listener_accept(struct pcap_tcp_listener *l, int keepalive,
     char *peer, size_t size)
 {
-	int fd = pcap_tcp_accept(l->fd, keepalive, peer, size);
+	int fd = pcap_tcp_accept(l->watch.fd, keepalive, peer, size);
 
 	if (fd == -1 && errno != EAGAIN && errno != EINTR &&
 	    errno != ECONNABORTED)
@@ -132,8 +122,8 @@ pcap_tcp_listener_accept(struct pcap_tcp_listener *l, int keepalive,
 void
 pcap_tcp_listener_resume(struct pcap_tcp_listener *l, int64_t now)
 {
-	if (l->paused_until > now)
+	if (l->paused_until == 0 || l->paused_until > now)
 		return;
-	l->paused_until = PCAP_TCP_NEVER;
-	(void)watch(l, EPOLL_CTL_MOD, EPOLLIN);
+	l->paused_until = 0;
+	pcap_tcp_watch_enable(&l->watch, 1);
 }

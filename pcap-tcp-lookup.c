@@ -16,10 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "pcap-tcp-events.h"
 #include "pcap-tcp-lookup.h"
 
 /*
@@ -30,26 +30,12 @@
 struct pcap_tcp_lookup {
 	int references;
 	pid_t pid;		/* of the process that has the thread */
-	int done_fd;		/* an eventfd, readable when done */
+	int done_fd;		/* a flag, readable when done */
 	int error, errnum;	/* getaddrinfo()'s, and errno */
 	struct addrinfo *list;
 	char port[sizeof("65535")];
 	char host[];
 };
-
-int
-pcap_tcp_numeric_address(const char *host, unsigned short port,
-    struct addrinfo **list)
-{
-	const struct addrinfo hints = {
-		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV
-	};
-	char service[sizeof("65535")];
-
-	snprintf(service, sizeof(service), "%u", port);
-	return (getaddrinfo(host, service, &hints, list));
-}
 
 void
 pcap_tcp_lookup_abandon(struct pcap_tcp_lookup *l)
@@ -69,11 +55,10 @@ lookup_thread(void *arg)
 		.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV
 	};
 	struct pcap_tcp_lookup *l = arg;
-	const uint64_t one = 1;
 
 	l->error = getaddrinfo(l->host, l->port, &hints, &l->list);
 	l->errnum = errno;
-	(void)!write(l->done_fd, &one, sizeof(one));
+	pcap_tcp_flag_raise(l->done_fd);
 	pcap_tcp_lookup_abandon(l);
 	return (NULL);
 }
@@ -110,7 +95,7 @@ pcap_tcp_lookup_start(const char *host, unsigned short port)
 	snprintf(l->port, sizeof(l->port), "%u", port);
 	l->references = 2;
 	l->pid = getpid();
-	l->done_fd = eventfd(0, EFD_CLOEXEC);
+	l->done_fd = pcap_tcp_flag_new();
 	error = l->done_fd == -1 ? errno : start_thread(l);
 	if (error == 0)
 		return (l);
@@ -136,11 +121,9 @@ pcap_tcp_lookup_is_lost(const struct pcap_tcp_lookup *l)
 int
 pcap_tcp_lookup_finish(struct pcap_tcp_lookup *l, struct addrinfo **list)
 {
-	uint64_t count;
 	int error, errnum;
 
-	/* Orders what the thread wrote before what is read here. */
-	(void)!read(l->done_fd, &count, sizeof(count));
+	pcap_tcp_flag_take(l->done_fd);
 	error = l->error;
 	errnum = l->errnum;
 	*list = l->list;

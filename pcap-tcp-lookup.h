@@ -11,14 +11,6 @@ struct addrinfo;
 struct pcap_tcp_lookup;
 
 /*
- * The stream address of a numeric host, with a port in host byte order; a
- * host of NULL is loopback.  Returns 0 and a list for freeaddrinfo(3), or an
- * EAI_ code, EAI_NONAME for a name.
- */
-int	pcap_tcp_numeric_address(const char *host, unsigned short port,
-    struct addrinfo **list);
-
-/*
  * Starts to look a name up in a thread of its own.  Returns NULL with errno
  * set.
  */

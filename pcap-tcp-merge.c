@@ -12,7 +12,7 @@
 
 #define MANY_RECORDS	1024
 #define MANY_HOLDS	5
-#define MAX_VAIN	4	/* then: for 16 times as long as it was waited for */
+#define MAX_MISSED	4	/* then: for 16 times as long as it was waited for */
 
 void
 pcap_tcp_merge_init(struct pcap_tcp_merge *m, int hold, int64_t per_second)
@@ -20,7 +20,7 @@ pcap_tcp_merge_init(struct pcap_tcp_merge *m, int hold, int64_t per_second)
 	memset(m, 0, sizeof(*m));
 	m->hold = hold;
 	m->hold_ticks = hold * per_second / 1000;
-	m->out_of_turn = -1;
+	m->starved = -1;
 }
 
 /* Time stamps are the senders', so nothing may depend on their being sane. */
@@ -98,20 +98,20 @@ pcap_tcp_merge_offer(struct pcap_tcp_merge *m, unsigned int input, int64_t ts)
 		if (i == 0)
 			m->front = m->heap[0].key;
 		replace(m, i, e);
-		if (m->out_of_turn == (int)input)
-			m->out_of_turn = -1;
+		if (m->starved == (int)input)
+			m->starved = -1;
 	} else {
 		if (in->state == PCAP_TCP_INPUT_OUT)
 			m->nstreams++;
 		if (in->state == PCAP_TCP_INPUT_DRY) {
 			m->ndry--;
-			in->vain = 0;
+			in->missed = 0;
 		}
 		in->state = PCAP_TCP_INPUT_AT_HAND;
 		in->is_new = 0;
 		sift_up(m, m->n++, e);
 	}
-	in->delivered = m->delivered;
+	in->queued_at = m->delivered;
 }
 
 void
@@ -137,8 +137,8 @@ take_out(struct pcap_tcp_merge *m, unsigned int input)
 		if (i != m->n)
 			replace(m, i, m->heap[m->n]);
 	}
-	if (m->out_of_turn == (int)input)
-		m->out_of_turn = -1;
+	if (m->starved == (int)input)
+		m->starved = -1;
 	in->state = PCAP_TCP_INPUT_OUT;
 }
 
@@ -146,7 +146,7 @@ void
 pcap_tcp_merge_dry(struct pcap_tcp_merge *m, unsigned int input)
 {
 	struct pcap_tcp_input *in = &m->input[input];
-	/* Before that one is the last itself. */
+	/* Evaluate before take_out(), which may set m->front. */
 	int is_behind = in->state == PCAP_TCP_INPUT_AT_HAND &&
 	    m->heap[find(m, input)].key < subtract(m->front, m->hold_ticks);
 
@@ -157,8 +157,8 @@ pcap_tcp_merge_dry(struct pcap_tcp_merge *m, unsigned int input)
 	}
 	take_out(m, input);
 	in->state = PCAP_TCP_INPUT_LATE;
-	if (is_behind || m->now < in->free_until ||
-	    (in->is_new && m->now < m->free_until))
+	if (is_behind || m->now < in->excused_until ||
+	    (in->is_new && m->now < m->excused_until))
 		return;
 	in->state = PCAP_TCP_INPUT_DRY;
 	m->ndry++;
@@ -202,15 +202,15 @@ pcap_tcp_merge_deadline(const struct pcap_tcp_merge *m)
 	return ((top < last ? top : last) + m->hold);
 }
 
-/* It was waited for in vain: that shall take a part of the time only. */
+/* Backs off, so that fruitless waits cost a bounded share of the time. */
 static void
-set_free(struct pcap_tcp_merge *m, struct pcap_tcp_input *in)
+excuse(struct pcap_tcp_merge *m, struct pcap_tcp_input *in)
 {
-	in->free_until = m->now + ((int64_t)m->hold << in->vain);
-	if (in->vain < MAX_VAIN)
-		in->vain++;
+	in->excused_until = m->now + ((int64_t)m->hold << in->missed);
+	if (in->missed < MAX_MISSED)
+		in->missed++;
 	if (in->is_new)
-		m->free_until = m->now + m->hold;
+		m->excused_until = m->now + m->hold;
 }
 
 /* Nobody waits any longer for those that were not heard of for so long. */
@@ -228,7 +228,7 @@ release(struct pcap_tcp_merge *m)
 		in->state = PCAP_TCP_INPUT_LATE;
 		m->ndry--;
 		if (m->held)
-			set_free(m, in);
+			excuse(m, in);
 	}
 }
 
@@ -247,11 +247,11 @@ pcap_tcp_merge_first(struct pcap_tcp_merge *m, int64_t *limit)
 		release(m);
 	}
 	m->held = 0;
-	if (m->out_of_turn != -1) {
-		input = (unsigned int)m->out_of_turn;
+	if (m->starved != -1) {
+		input = (unsigned int)m->starved;
 		*limit = subtract(add(m->front, m->hold_ticks),
 		    m->input[input].shift);
-		return (m->out_of_turn);
+		return (m->starved);
 	}
 	input = m->heap[0].input;
 	if (m->nstreams == 1) {
@@ -279,13 +279,13 @@ pcap_tcp_merge_unskew(struct pcap_tcp_merge *m)
 		e = m->heap[i];
 		in = &m->input[e.input];
 		if (m->now - in->read_at < m->hold ||
-		    m->delivered - in->delivered < MANY_RECORDS)
+		    m->delivered - in->queued_at < MANY_RECORDS)
 			continue;
 		if (e.key >= ahead) {
 			in->shift = add(in->shift, subtract(m->front, e.key));
 			e.key = m->front;
 			replace(m, i, e);
 		} else if (m->now - in->read_at >= MANY_HOLDS * m->hold)
-			m->out_of_turn = (int)e.input;
+			m->starved = (int)e.input;
 	}
 }

@@ -29,8 +29,8 @@ struct pcap_tcp_merge {
 	int hold;		/* ms that an input may hold the others back */
 	int64_t hold_ticks;	/* the same in the time stamps' unit */
 	int held;		/* somebody is kept waiting */
-	int64_t free_until;	/* nobody waits for a new input before, in ms */
-	int out_of_turn;	/* an input that was kept waiting, or -1 */
+	int64_t excused_until;	/* ms: nobody waits for a new input before */
+	int starved;		/* an input that was kept waiting, or -1 */
 	int64_t front;		/* key of the last input that was first */
 	unsigned int n;		/* inputs in the heap: with a record */
 	struct pcap_tcp_at_hand {
@@ -49,9 +49,9 @@ struct pcap_tcp_merge {
 		} state;
 		int is_new;		/* without a record so far */
 		int64_t read_at;	/* when it was last heard of */
-		int64_t free_until;	/* nobody waits for it before */
-		unsigned int vain;	/* times that it was in vain */
-		uint64_t delivered;	/* when it came to the front */
+		int64_t excused_until;	/* ms: nobody waits for it before */
+		unsigned int missed;	/* times that it was waited for in vain */
+		uint64_t queued_at;	/* m->delivered when its record came */
 		int64_t shift;		/* of its time stamps */
 	} input[PCAP_TCP_MAX_INPUTS];
 };

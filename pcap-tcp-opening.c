@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pcap-tcp-compat.h"
+#include "pcap-tcp-address.h"
 #include "pcap-tcp-feed.h"
 
 #define GRACE		1000	/* ms for the others once one stream is up */
@@ -22,8 +22,7 @@
 static int
 out_of_memory(struct pcap_tcp_feed *f)
 {
-	pcapint_fmt_errmsg_for_errno(f->errbuf, PCAP_ERRBUF_SIZE, ENOMEM,
-	    "malloc");
+	pcap_tcp_fmt_errno(f->errbuf, PCAP_ERRBUF_SIZE, ENOMEM, "malloc");
 	errno = ENOMEM;
 	return (-1);
 }
@@ -47,7 +46,7 @@ open_address(struct pcap_tcp_feed *f, const struct pcap_tcp_address *address)
 	}
 	if (listening)
 		return (pcap_tcp_listener_open(&f->listeners, address,
-		    f->common.epoll_fd, f->errbuf, PCAP_ERRBUF_SIZE));
+		    f->common.events, f->errbuf, PCAP_ERRBUF_SIZE));
 
 	s = pcap_tcp_source_dial(&f->common, address,
 	    pcap_tcp_is_tls(address->scheme) ? *tls : NULL);
@@ -56,7 +55,7 @@ open_address(struct pcap_tcp_feed *f, const struct pcap_tcp_address *address)
 	s->decoder.dlt = f->dlt;
 	s->give_up = f->give_up;
 	f->source[f->ndialed++] = s;
-	f->nplaces = f->ndialed;
+	f->nslots = f->ndialed;
 	return (0);
 }
 
@@ -86,7 +85,7 @@ pcap_tcp_feed_open(struct pcap_tcp_feed *f,
 
 	memset(f, 0, sizeof(*f));
 	f->common = *common;
-	f->common.grown = &f->grown;
+	f->common.extra_bytes = &f->extra_bytes;
 	f->dlt = dlt;
 	f->errbuf = errbuf;
 	f->opening = 1;
@@ -169,7 +168,7 @@ check_linktypes(struct pcap_tcp_feed *f)
 	if (first == NULL)
 		return (1);
 	f->dlt = first->decoder.dlt;
-	for (i = 0; i < f->nplaces; i++) {
+	for (i = 0; i < f->nslots; i++) {
 		s = f->source[i];
 		if (s == NULL || !s->decoder.started ||
 		    s->decoder.dlt == f->dlt)
@@ -240,7 +239,7 @@ pcap_tcp_feed_start(struct pcap_tcp_feed *f)
 
 	f->opening = 0;
 	f->merge.now = pcap_tcp_now();
-	for (i = 0; i < f->nplaces; i++) {
+	for (i = 0; i < f->nslots; i++) {
 		s = f->source[i];
 		if (s == NULL)
 			continue;

@@ -24,8 +24,8 @@ static const struct {
 	{ "\xfd" "7zX", 4, "xz: decompress at the sender" },
 	{ "BZh", 3, "bzip2: decompress at the sender" },
 	{ "\x04\x22\x4d\x18", 4, "LZ4: decompress at the sender" },
-	{ "\x15\x03", 2, "a TLS server (it sent an alert): is tls: meant?" },
-	{ "\x16\x03", 2, "a TLS handshake: is tls: meant?" },
+	{ "\x15\x03", 2, "a TLS server (it sent an alert): did you mean tls:?" },
+	{ "\x16\x03", 2, "a TLS handshake: did you mean tls:?" },
 	/* rpcap version 0, RPCAP_MSG_ERROR. */
 	{ "\x00\x01\x00", 3, "an rpcap server: use rpcap://, or let it send "
 	    "pcap" },

@@ -20,7 +20,7 @@
  */
 int	pcap_tcp_signal_hold(sigset_t *saved);
 
-/* The end of that. */
+/* Undoes pcap_tcp_signal_hold(). */
 void	pcap_tcp_signal_release(int fd, const sigset_t *saved);
 
 #endif

@@ -15,9 +15,6 @@
 int64_t	pcap_tcp_source_end_of_attempt(const struct pcap_tcp_source *s,
     int64_t start);
 
-/* The source waits for POLLIN or POLLOUT on its fd from now on. */
-void	pcap_tcp_source_change_events(struct pcap_tcp_source *s, short events);
-
 /* Closes the connection; returns why.  error: an errno value, 0 if none. */
 enum pcap_tcp_progress pcap_tcp_source_hang_up(struct pcap_tcp_source *s,
     enum pcap_tcp_progress why, int error);

@@ -15,14 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "pcap-tcp-address.h"
 #include "pcap-tcp-compat.h"
+#include "pcap-tcp-socket.h"
 #include "pcap-tcp-source-int.h"
-#include "pcap-tcp-transport.h"
 
 #define MAX_FAILED	100	/* bytes about addresses in an error */
 
@@ -70,9 +70,9 @@ new_source(const struct pcap_tcp_common *common,
 		return (NULL);
 	}
 	s->capacity = PCAP_TCP_BUFFER_SIZE;
-	s->fd = -1;
-	s->epoll_fd = common->epoll_fd;
-	s->grown = common->grown;
+	s->watch.fd = -1;
+	s->watch.events = common->events;
+	s->extra_bytes = common->extra_bytes;
 	s->device = device;
 	s->tls_context = tls_context;
 	s->timeout = device->timeout >= 0 ? device->timeout :
@@ -109,73 +109,40 @@ void
 pcap_tcp_source_free(struct pcap_tcp_source *s)
 {
 	/*
-	 * No epoll_ctl() and no shutdown() here: after a fork() the other
+	 * No pcap_tcp_watch_stop() and no shutdown() here: after a fork() the other
 	 * process may go on with the same connection.
 	 */
 	pcap_tcp_tls_free(s->tls);
 	if (s->lookup != NULL)
 		pcap_tcp_lookup_abandon(s->lookup);
-	else if (s->fd != -1)
-		close(s->fd);
+	else if (s->watch.fd != -1)
+		close(s->watch.fd);
 	pcap_tcp_free_addresses(s->addresses);
 	pcap_tcp_decoder_free(&s->decoder);
 	if (s->target == NULL)
-		*s->grown -= s->capacity - PCAP_TCP_BUFFER_SIZE;
+		*s->extra_bytes -= s->capacity - PCAP_TCP_BUFFER_SIZE;
 	free(s->buffer);
 	free(s);
-}
-
-void
-pcap_tcp_source_watch(struct pcap_tcp_source *s, int on)
-{
-	struct epoll_event event;
-	short events = on ? s->events : 0;
-
-	if (s->fd == -1 || s->watched == events)
-		return;
-	memset(&event, 0, sizeof(event));
-	event.events = (uint32_t)events;
-	/* Without events, a hang-up would still be told. */
-	if (epoll_ctl(s->epoll_fd, events == 0 ? EPOLL_CTL_DEL :
-	    s->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s->fd,
-	    &event) == 0)
-		s->watched = events;
-}
-
-void
-pcap_tcp_source_change_events(struct pcap_tcp_source *s, short events)
-{
-	s->events = events;
-	pcap_tcp_source_watch(s, 1);
-}
-
-/* The source waits for a descriptor from now on: 0, or -1 with errno. */
-static int
-wait_for(struct pcap_tcp_source *s, int fd, short events)
-{
-	s->fd = fd;
-	s->watched = 0;
-	pcap_tcp_source_change_events(s, events);
-	return (s->watched == events ? 0 : -1);
 }
 
 static void
 disconnect(struct pcap_tcp_source *s)
 {
-	if (s->fd == -1)
+	int fd = s->watch.fd;
+
+	if (fd == -1)
 		return;
-	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
+	pcap_tcp_watch_stop(&s->watch);
 	pcap_tcp_tls_free(s->tls);
 	s->tls = NULL;
 	if (s->lookup != NULL)
 		pcap_tcp_lookup_abandon(s->lookup);
 	else {
 		/* Another process may have it from a fork(). */
-		shutdown(s->fd, SHUT_RDWR);
-		close(s->fd);
+		shutdown(fd, SHUT_RDWR);
+		close(fd);
 	}
 	s->lookup = NULL;
-	s->fd = -1;
 }
 
 /* When to try again, somewhat sooner than that so that many don't at once. */
@@ -222,7 +189,7 @@ static enum pcap_tcp_progress
 no_address_left(struct pcap_tcp_source *s)
 {
 	if (s->failed_alike)
-		pcapint_fmt_errmsg_for_errno(s->error, sizeof(s->error),
+		pcap_tcp_fmt_errno(s->error, sizeof(s->error),
 		    s->failed_errno, "cannot connect to %s", s->peer);
 	else
 		snprintf(s->error, sizeof(s->error),
@@ -244,8 +211,8 @@ note_failed_address(struct pcap_tcp_source *s, int error)
 		s->failed_alike = 1;
 	} else if (error != s->failed_errno)
 		s->failed_alike = 0;
-	pcapint_fmt_errmsg_for_errno(s->failed + n, sizeof(s->failed) - n,
-	    error, "%s%s", n == 0 ? "" : "; ", address);
+	pcap_tcp_fmt_errno(s->failed + n, sizeof(s->failed) - n, error, "%s%s",
+	    n == 0 ? "" : "; ", address);
 }
 
 /* An address that is silent must leave time for those behind it. */
@@ -271,7 +238,7 @@ try_addresses(struct pcap_tcp_source *s)
 
 	for (; s->address != NULL; s->address = s->address->ai_next) {
 		fd = pcap_tcp_connect(s->address, s->device->keepalive);
-		if (fd != -1 && wait_for(s, fd, POLLOUT) == 0) {
+		if (fd != -1 && pcap_tcp_watch_start(&s->watch, fd, POLLOUT) == 0) {
 			s->state = PCAP_TCP_CONNECTING;
 			s->deadline = share_of_attempt(s);
 			return (PCAP_TCP_PROGRESS);
@@ -295,8 +262,8 @@ cannot_resolve(struct pcap_tcp_source *s, int error)
 	int errnum = error == EAI_SYSTEM ? errno : EHOSTUNREACH;
 
 	if (error == EAI_SYSTEM)
-		pcapint_fmt_errmsg_for_errno(s->error, sizeof(s->error),
-		    errnum, "cannot resolve %.100s", s->target->host);
+		pcap_tcp_fmt_errno(s->error, sizeof(s->error), errnum,
+		    "cannot resolve %.100s", s->target->host);
 	else
 		snprintf(s->error, sizeof(s->error),
 		    "cannot resolve %.100s: %s", s->target->host,
@@ -312,7 +279,7 @@ connect_to_all(struct pcap_tcp_source *s)
 	return (try_addresses(s));
 }
 
-/* A daemon may have left the look-up behind. */
+/* After a fork() the look-up's thread exists only in the parent. */
 static int64_t
 next_look(const struct pcap_tcp_source *s)
 {
@@ -338,7 +305,8 @@ resolve(struct pcap_tcp_source *s)
 		return (connect_to_all(s));
 	s->lookup = pcap_tcp_lookup_start(target->host, target->port);
 	if (s->lookup == NULL ||
-	    wait_for(s, pcap_tcp_lookup_fd(s->lookup), POLLIN) == -1)
+	    pcap_tcp_watch_start(&s->watch,
+	    pcap_tcp_lookup_fd(s->lookup), POLLIN) == -1)
 		return (cannot_resolve(s, EAI_SYSTEM));
 	s->state = PCAP_TCP_RESOLVING;
 	s->deadline = next_look(s);
@@ -348,7 +316,7 @@ resolve(struct pcap_tcp_source *s)
 static enum pcap_tcp_progress
 finish_resolving(struct pcap_tcp_source *s)
 {
-	struct pollfd pfd = { .fd = s->fd, .events = POLLIN };
+	struct pollfd pfd = { .fd = s->watch.fd, .events = POLLIN };
 	int error;
 
 	if (pcap_tcp_lookup_is_lost(s->lookup)) {
@@ -363,8 +331,7 @@ finish_resolving(struct pcap_tcp_source *s)
 		s->deadline = next_look(s);
 		return (PCAP_TCP_WAIT);
 	}
-	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
-	s->fd = -1;
+	pcap_tcp_watch_stop(&s->watch);
 	error = pcap_tcp_lookup_finish(s->lookup, &s->addresses);
 	s->lookup = NULL;
 	if (error != 0)
@@ -395,14 +362,14 @@ start_stream(struct pcap_tcp_source *s)
 
 	s->state = PCAP_TCP_CONNECTED;
 	s->deadline = s->attempt_end;
-	s->may_be_late = 0;
-	pcap_tcp_source_change_events(s, POLLIN);
+	s->extension_left = 0;
+	pcap_tcp_watch_change(&s->watch, POLLIN);
 	if (s->tls_context == NULL)
 		return (PCAP_TCP_PROGRESS);
 	if (s->target != NULL)
 		host = s->device->servername != NULL ?
 		    s->device->servername : s->target->host;
-	s->tls = pcap_tcp_tls_new(s->tls_context, s->fd, host);
+	s->tls = pcap_tcp_tls_new(s->tls_context, s->watch.fd, host);
 	if (s->tls == NULL)
 		return (pcap_tcp_source_lost(s, ENOMEM));
 	s->state = PCAP_TCP_IN_HANDSHAKE;
@@ -414,14 +381,14 @@ go_on_with_handshake(struct pcap_tcp_source *s)
 {
 	if (pcap_tcp_tls_handshake(s->tls) == 0) {
 		s->state = PCAP_TCP_CONNECTED;
-		pcap_tcp_source_change_events(s, POLLIN);
+		pcap_tcp_watch_change(&s->watch, POLLIN);
 		return (PCAP_TCP_PROGRESS);
 	}
 	if (errno == EINTR)
 		return (PCAP_TCP_PROGRESS);
 	if (errno != EAGAIN)
 		return (pcap_tcp_source_lost(s, errno));
-	pcap_tcp_source_change_events(s, pcap_tcp_tls_events(s->tls));
+	pcap_tcp_watch_change(&s->watch, pcap_tcp_tls_events(s->tls));
 	if (pcap_tcp_now() < s->deadline)
 		return (PCAP_TCP_WAIT);
 	snprintf(s->error, sizeof(s->error), "%s took the connection but "
@@ -433,7 +400,7 @@ go_on_with_handshake(struct pcap_tcp_source *s)
 static enum pcap_tcp_progress
 finish_connecting(struct pcap_tcp_source *s)
 {
-	int error = pcap_tcp_connect_result(s->fd);
+	int error = pcap_tcp_connect_result(s->watch.fd);
 
 	if (error == EINPROGRESS) {
 		if (pcap_tcp_now() < s->deadline)
@@ -465,7 +432,7 @@ pcap_tcp_source_accept(const struct pcap_tcp_common *common, int fd,
 	if (s->timeout == 0)
 		s->timeout = PCAP_TCP_DEFAULT_TIMEOUT;
 	s->attempt_end = pcap_tcp_source_end_of_attempt(s, pcap_tcp_now());
-	if (wait_for(s, fd, POLLIN) == 0 &&
+	if (pcap_tcp_watch_start(&s->watch, fd, POLLIN) == 0 &&
 	    start_stream(s) == PCAP_TCP_PROGRESS)
 		return (s);
 	pcap_tcp_source_free(s);
@@ -504,6 +471,6 @@ pcap_tcp_source_advance(struct pcap_tcp_source *s)
 {
 	enum pcap_tcp_progress progress = step(s);
 
-	s->waiting = progress == PCAP_TCP_WAIT;
+	s->watch.waiting = progress == PCAP_TCP_WAIT;
 	return (progress);
 }

@@ -5,8 +5,7 @@
  * pcap-tcp-source.h - one peer, that the device connects to or that connected
  * to it: its connection, its buffer and its decoder.
  *
- * Nothing here blocks.  What a source waits for is what its fd says in its
- * epoll set, and its deadline.
+ * Nothing here blocks.  A source waits for its watch, and for its deadline.
  */
 #ifndef pcap_tcp_source_h
 #define pcap_tcp_source_h
@@ -18,9 +17,9 @@
 
 #include "pcap-tcp-decoder.h"
 #include "pcap-tcp-device.h"
+#include "pcap-tcp-events.h"
 #include "pcap-tcp-lookup.h"
 #include "pcap-tcp-tls.h"
-#include "pcap-tcp-transport.h"
 
 /*
  * Large enough that a read costs nothing per packet, small enough to stay in
@@ -64,14 +63,10 @@ struct pcap_tcp_source {
 		PCAP_TCP_CONNECTED	/* until the header is here, too */
 	} state;
 	int64_t deadline;	/* pcap_tcp_now() time */
-	int may_be_late;	/* once */
-	int waiting;		/* the last step said PCAP_TCP_WAIT */
-	int fd;			/* a socket or a look-up's */
-	short events;		/* to wait for: POLLIN or POLLOUT */
-	short watched;		/* those in the epoll set */
-	int epoll_fd;
-	size_t *grown;		/* the device's senders', together */
-	int was_reset;		/* fd told so before it was read */
+	int extension_left;	/* the deadline may be put off once */
+	struct pcap_tcp_watch watch;	/* of a socket, or of a look-up */
+	size_t *extra_bytes;	/* of all senders of the device */
+	int was_reset;		/* the socket said so before it was read */
 
 	const struct pcap_tcp_device *device;
 	const struct pcap_tcp_address *target;	/* NULL: it came to us */
@@ -82,7 +77,7 @@ struct pcap_tcp_source {
 	int64_t attempt_end;	/* 0 between two attempts */
 	int64_t give_up;	/* no attempt goes on for longer */
 	int timeout;		/* seconds for an attempt, 0 = no limit */
-	int backoff;		/* ms until the next attempt but one */
+	int backoff;		/* delay after the next failure, ms */
 
 	char peer[128];		/* HOST:PORT for errors, a long host cut */
 	char error[PCAP_ERRBUF_SIZE];	/* why the last stream ended, */
@@ -98,8 +93,8 @@ struct pcap_tcp_source {
 struct pcap_tcp_common {
 	const struct pcap_tcp_device *device;
 	int precision;		/* PCAP_TSTAMP_PRECISION_ */
-	int epoll_fd;
-	size_t *grown;		/* bytes that senders have for long records */
+	const struct pcap_tcp_events *events;
+	size_t *extra_bytes;	/* memory beyond the standard buffers */
 };
 
 /*
@@ -128,9 +123,6 @@ void	pcap_tcp_source_free(struct pcap_tcp_source *s);
  */
 enum pcap_tcp_progress pcap_tcp_source_advance(struct pcap_tcp_source *s);
 
-/* Has the epoll set look for what the source waits for, or for nothing. */
-void	pcap_tcp_source_watch(struct pcap_tcp_source *s, int on);
-
 /* Is there a record at head? */
 static inline int
 pcap_tcp_source_has_record(const struct pcap_tcp_source *s)
@@ -138,7 +130,7 @@ pcap_tcp_source_has_record(const struct pcap_tcp_source *s)
 	return (s->head != s->end);
 }
 
-/* Can more be had although its fd does not say so? */
+/* Can more be had although its descriptor does not say so? */
 static inline int
 pcap_tcp_source_pending(const struct pcap_tcp_source *s)
 {

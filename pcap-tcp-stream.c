@@ -16,11 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pcap-tcp-compat.h"
+#include "pcap-tcp-address.h"
 #include "pcap-tcp-source-int.h"
-#include "pcap-tcp-transport.h"
 
-#define MAX_GROWN	(256 * 1024 * 1024)
+#define MAX_EXTRA_BYTES	(256 * 1024 * 1024)
 
 /* rpcap's text; dumpcap takes any other one for a bug of its own. */
 #define TERMINATED	"The other host terminated the connection."
@@ -32,8 +31,8 @@ explain_loss(struct pcap_tcp_source *s, int error)
 		snprintf(s->error, sizeof(s->error), "%.90s: %s", s->peer,
 		    pcap_tcp_tls_error(s->tls));
 	else if (error != 0)
-		pcapint_fmt_errmsg_for_errno(s->error, sizeof(s->error),
-		    error, "%s", s->peer);
+		pcap_tcp_fmt_errno(s->error, sizeof(s->error), error, "%s",
+		    s->peer);
 	else
 		snprintf(s->error, sizeof(s->error),
 		    "%s closed the connection %s the stream header", s->peer,
@@ -93,10 +92,11 @@ not_in_time(struct pcap_tcp_source *s)
 static int
 resize_buffer(struct pcap_tcp_source *s, size_t capacity)
 {
-	size_t grown = *s->grown + capacity - s->capacity;
+	size_t extra_bytes = *s->extra_bytes + capacity - s->capacity;
 	u_char *buffer;
 
-	if (s->target == NULL && capacity > s->capacity && grown > MAX_GROWN) {
+	if (s->target == NULL && capacity > s->capacity &&
+	    extra_bytes > MAX_EXTRA_BYTES) {
 		errno = ENOMEM;
 		return (-1);
 	}
@@ -104,7 +104,7 @@ resize_buffer(struct pcap_tcp_source *s, size_t capacity)
 	if (buffer == NULL)
 		return (-1);
 	if (s->target == NULL)
-		*s->grown = grown;
+		*s->extra_bytes = extra_bytes;
 	s->next = s->buffer = buffer;
 	s->capacity = capacity;
 	return (0);
@@ -122,7 +122,7 @@ make_room(struct pcap_tcp_source *s)
 	    s->deadline == PCAP_TCP_NEVER) {
 		s->deadline = pcap_tcp_source_end_of_attempt(s,
 		    pcap_tcp_now());
-		s->may_be_late = 1;
+		s->extension_left = 1;
 	}
 	if (s->left == s->capacity)
 		return (resize_buffer(s, s->capacity * 2));
@@ -144,7 +144,7 @@ receive(struct pcap_tcp_source *s)
 		return (pcap_tcp_tls_read(s->tls, end, room));
 	/* read() and not recv(): some programs' sandboxes know only that. */
 	do {
-		n = read(s->fd, end, room);
+		n = read(s->watch.fd, end, room);
 	} while (n == -1 && errno == EINTR);
 	return (n);
 }
@@ -172,12 +172,13 @@ pcap_tcp_source_read(struct pcap_tcp_source *s)
 	if (errno != EAGAIN)
 		return (pcap_tcp_source_lost(s, errno));
 	if (s->tls != NULL)
-		pcap_tcp_source_change_events(s, pcap_tcp_tls_events(s->tls));
+		pcap_tcp_watch_change(&s->watch,
+		    pcap_tcp_tls_events(s->tls));
 	if (s->deadline == PCAP_TCP_NEVER || pcap_tcp_now() < s->deadline)
 		return (PCAP_TCP_WAIT);
-	/* It may have been the program that stood still. */
-	if (s->may_be_late) {
-		s->may_be_late = 0;
+	/* The program may have been suspended; allow one more period. */
+	if (s->extension_left) {
+		s->extension_left = 0;
 		s->deadline = pcap_tcp_source_end_of_attempt(s,
 		    pcap_tcp_now());
 		return (PCAP_TCP_WAIT);

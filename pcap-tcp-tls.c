@@ -448,7 +448,7 @@ explain_certificate(struct pcap_tcp_tls *t)
 		break;
 	}
 	snprintf(t->error, sizeof(t->error),
-	    "the TLS certificate is not good: %s%s",
+	    "certificate verification failed: %s%s",
 	    ssl.X509_verify_cert_error_string(result), advice);
 }
 
@@ -481,7 +481,7 @@ explain(struct pcap_tcp_tls *t)
 
 	case SSL_AD_REASON_OFFSET + SSL_AD_CERTIFICATE_REQUIRED:
 		snprintf(t->error, sizeof(t->error),
-		    "TLS: wants a certificate (cert= and key= give one)");
+		    "the server requires a client certificate (cert=, key=)");
 		break;
 
 	default:

@@ -2,10 +2,10 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * pcap-tcp-tls.h - TLS 1.2 and up over a socket of pcap-tcp-transport.h, by
- * OpenSSL 3, which is loaded when the first context is made.  Nothing here
- * blocks but reading the PEM files, or raises SIGPIPE.  Of the program's own
- * OpenSSL error queue, the codes are kept.
+ * pcap-tcp-tls.h - TLS 1.2 and up over a socket of pcap-tcp-socket.h, by
+ * OpenSSL 3, which is loaded when the first context is made.  Only reading PEM
+ * files may block; nothing raises SIGPIPE.  Of the program's own OpenSSL error
+ * queue, the codes are kept.
  */
 #ifndef pcap_tcp_tls_h
 #define pcap_tcp_tls_h

@@ -17,74 +17,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #include "pcap-tcp-compat.h"
 #include "pcap-tcp.h"
 #include "pcap-tcp-device.h"
+#include "pcap-tcp-events.h"
 #include "pcap-tcp-feed.h"
 #include "pcap-tcp-named.h"
 #include "pcap-tcp-signal.h"
 
-/*
- * A non-blocking read that meets nothing but filtered-out packets returns
- * after this many steps, so that it does not run as long as the sender.
- */
+/* Limit on one non-blocking read whose packets are all filtered out. */
 #define NONBLOCK_STEPS	16
 
 /* How long a source may hold the others back, where no timeout is shorter. */
 #define MAX_HOLD	100	/* ms */
 
-/*
- * p->fd, which is the selectable descriptor too, is an epoll set.  In it are
- * the sources' sockets; wake_fd, an eventfd that is readable while records
- * wait in a buffer or the loop is to be broken; and timer_fd, for what the
- * sources do without an event.
- */
 struct pcap_tcp {
 	struct pcap_tcp_feed feed;
-	int wake_fd;
-	int timer_fd;
-	int64_t timer;		/* when timer_fd becomes readable */
-	int ready;		/* wake_fd says that records wait */
+	struct pcap_tcp_events events;
 	int nonblock;
 	int has_pseudo_header;
 	int dlt;		/* what the device name says, or -1 */
 	struct pcap_tcp_device device;
 };
-
-static void
-wake(struct pcap_tcp *pt)
-{
-	const uint64_t one = 1;
-
-	/* It can only fail if it is readable already. */
-	(void)!write(pt->wake_fd, &one, sizeof(one));
-}
-
-static void
-clear_wake(struct pcap_tcp *pt)
-{
-	uint64_t count;
-
-	(void)!read(pt->wake_fd, &count, sizeof(count));
-	pt->ready = 0;
-}
-
-static void
-set_ready(struct pcap_tcp *pt, int ready)
-{
-	if (ready == pt->ready)
-		return;
-	if (ready)
-		wake(pt);
-	else
-		clear_wake(pt);
-	pt->ready = ready;
-}
 
 /* Async-signal-safe. */
 static void
@@ -93,23 +48,7 @@ pcap_tcp_breakloop(pcap_t *p)
 	struct pcap_tcp *pt = p->priv;
 
 	pcapint_breakloop_common(p);
-	if (pt->wake_fd != -1)
-		wake(pt);
-}
-
-static void
-arm_timer(struct pcap_tcp *pt, int64_t ms)
-{
-	struct itimerspec when;
-
-	memset(&when, 0, sizeof(when));
-	if (ms != PCAP_TCP_NEVER) {
-		when.it_value.tv_sec = (time_t)(ms / 1000);
-		when.it_value.tv_nsec = (long)(ms % 1000) * 1000000;
-	}
-	if (timerfd_settime(pt->timer_fd, TFD_TIMER_ABSTIME, &when,
-	    NULL) == 0)
-		pt->timer = ms;
+	pcap_tcp_events_wake(&pt->events);
 }
 
 /*
@@ -123,39 +62,37 @@ wait_for_sources(pcap_t *p, int64_t until)
 	struct pcap_tcp *pt = p->priv;
 	int events;
 
-	set_ready(pt, 0);
-	/* That may have cleared the wake of a break. */
+	pcap_tcp_events_set_ready(&pt->events, 0);
+	/* That may have consumed pcap_breakloop()'s wake-up. */
 	if (p->break_loop)
 		return (1);
-	events = pcap_tcp_feed_wait(&pt->feed, pt->wake_fd, -1,
-	    pt->nonblock ? 0 : until);
-	if (events & PCAP_TCP_FEED_FAILED)
+	events = pcap_tcp_feed_wait(&pt->feed, -1, pt->nonblock ? 0 : until);
+	if (events == -1)
 		return (PCAP_ERROR);
-	if (events & PCAP_TCP_FEED_WOKEN)
-		clear_wake(pt);
+	if (events & PCAP_TCP_EVENT_WAKE)
+		pcap_tcp_events_clear_wake(&pt->events);
 	return (!pt->nonblock || events != 0);
 }
 
 /*
- * Makes the descriptor say what the next read will find: a record or an
- * error in a buffer, or a break.
+ * Makes the descriptor readable if, and only if, the next read would return
+ * something.
  */
 static void
-settle(pcap_t *p)
+update_readiness(pcap_t *p)
 {
 	struct pcap_tcp *pt = p->priv;
 	int64_t deadline;
 
 	if (pcap_tcp_feed_has_next(&pt->feed) ||
 	    pcap_tcp_feed_ready(&pt->feed, &deadline))
-		set_ready(pt, 1);
+		pcap_tcp_events_set_ready(&pt->events, 1);
 	else {
-		set_ready(pt, 0);
-		if (deadline != pt->timer)
-			arm_timer(pt, deadline);
+		pcap_tcp_events_set_ready(&pt->events, 0);
+		pcap_tcp_events_set_timer(&pt->events, deadline);
 	}
 	if (p->break_loop)
-		wake(pt);
+		pcap_tcp_events_wake(&pt->events);
 }
 
 /*
@@ -192,8 +129,8 @@ swap_family(u_char *data)
 
 /*
  * Brings a packet's pseudo-header into order, in place or a little in front
- * of it: libpcap wants it aligned, and the record's own header, done with,
- * gives the room to move it.  Returns where the packet is.
+ * of it: libpcap wants it aligned, and there is room, as the record's header
+ * has been parsed and may be overwritten.  Returns where the packet is.
  */
 static u_char *
 fix_pseudo_header(const pcap_t *p, int swapped, struct pcap_pkthdr *h,
@@ -278,7 +215,7 @@ wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 	do {
 		if (p->break_loop) {
 			p->break_loop = 0;
-			clear_wake(pt);
+			pcap_tcp_events_clear_wake(&pt->events);
 			n = PCAP_ERROR_BREAK;
 			break;
 		}
@@ -295,9 +232,12 @@ wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 				break;
 		} else if (progress == PCAP_TCP_PROGRESS) {
 			if (pt->nonblock && steps >= NONBLOCK_STEPS) {
-				/* There is more: that takes another edge. */
-				wake(pt);
-				pt->ready = 1;
+				/*
+				 * More is pending; edge-triggered callers need
+				 * a new edge.
+				 */
+				pcap_tcp_events_wake(&pt->events);
+				pt->events.wake_is_set = 1;
 				return (0);
 			}
 		} else {
@@ -306,7 +246,7 @@ wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 				break;
 		}
 	} while ((n = deliver(p, cnt, callback, user)) == 0);
-	settle(p);
+	update_readiness(p);
 	return (n);
 }
 
@@ -321,9 +261,10 @@ pcap_tcp_read(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 	n = deliver(p, cnt, callback, user);
 	if (n == 0)
 		return (wait_and_deliver(p, cnt, callback, user));
-	/* One packet of many, read one at a time: all stays as it is. */
-	if (!pt->ready || p->break_loop || !pcap_tcp_feed_has_next(&pt->feed))
-		settle(p);
+	/* Fast path: records remain, and the descriptor already says so. */
+	if (!pt->events.wake_is_set || p->break_loop ||
+	    !pcap_tcp_feed_has_next(&pt->feed))
+		update_readiness(p);
 	return (n);
 }
 
@@ -372,21 +313,13 @@ pcap_tcp_setnonblock(pcap_t *p, int nonblock)
 }
 
 static void
-close_fd(int *fd)
-{
-	if (*fd != -1)
-		close(*fd);
-	*fd = -1;
-}
-
-static void
 pcap_tcp_cleanup(pcap_t *p)
 {
 	struct pcap_tcp *pt = p->priv;
 
 	pcap_tcp_feed_close(&pt->feed);
-	close_fd(&pt->wake_fd);
-	close_fd(&pt->timer_fd);
+	pcap_tcp_events_close(&pt->events);
+	p->fd = -1;
 	pcapint_cleanup_live_common(p);
 }
 
@@ -394,25 +327,13 @@ static int
 open_descriptors(pcap_t *p)
 {
 	struct pcap_tcp *pt = p->priv;
-	struct epoll_event event;
 
-	memset(&event, 0, sizeof(event));
-	event.events = EPOLLIN;
-	pt->timer = PCAP_TCP_NEVER;
-	pt->ready = 0;
-	p->fd = epoll_create1(EPOLL_CLOEXEC);
-	if (p->fd != -1)
-		pt->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (pt->wake_fd != -1)
-		pt->timer_fd = timerfd_create(CLOCK_MONOTONIC,
-		    TFD_NONBLOCK | TFD_CLOEXEC);
-	if (pt->timer_fd == -1 ||
-	    epoll_ctl(p->fd, EPOLL_CTL_ADD, pt->wake_fd, &event) == -1 ||
-	    epoll_ctl(p->fd, EPOLL_CTL_ADD, pt->timer_fd, &event) == -1) {
+	if (pcap_tcp_events_open(&pt->events) == -1) {
 		pcapint_fmt_errmsg_for_errno(p->errbuf, PCAP_ERRBUF_SIZE,
 		    errno, "can't create the device's descriptors");
 		return (-1);
 	}
+	p->fd = pt->events.fd;
 	return (0);
 }
 
@@ -428,11 +349,11 @@ await_streams(pcap_t *p, int stop_fd)
 	while ((opened = pcap_tcp_feed_opened(&pt->feed)) == 0) {
 		events = 0;
 		if (pcap_tcp_feed_advance(&pt->feed) == PCAP_TCP_WAIT)
-			events = pcap_tcp_feed_wait(&pt->feed, pt->wake_fd,
-			    stop_fd, PCAP_TCP_NEVER);
-		if (events & PCAP_TCP_FEED_FAILED)
+			events = pcap_tcp_feed_wait(&pt->feed, stop_fd,
+			    PCAP_TCP_NEVER);
+		if (events == -1)
 			return (-1);
-		if (p->break_loop || (events & PCAP_TCP_FEED_STOPPED)) {
+		if (p->break_loop || (events & PCAP_TCP_EVENT_STOP)) {
 			snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
 			    "interrupted while waiting for %s",
 			    pt->feed.ndialed == 1 ? pt->feed.source[0]->peer :
@@ -440,8 +361,8 @@ await_streams(pcap_t *p, int stop_fd)
 			errno = EINTR;
 			return (-1);
 		}
-		if (events & PCAP_TCP_FEED_WOKEN)
-			clear_wake(pt);
+		if (events & PCAP_TCP_EVENT_WAKE)
+			pcap_tcp_events_clear_wake(&pt->events);
 	}
 	return (opened == 1 ? 0 : -1);
 }
@@ -453,7 +374,7 @@ open_streams(pcap_t *p)
 	const struct pcap_tcp_common common = {
 		.device = &pt->device,
 		.precision = p->opt.tstamp_precision,
-		.epoll_fd = p->fd
+		.events = &pt->events
 	};
 	int hold = p->opt.timeout > 0 && p->opt.timeout < MAX_HOLD ?
 	    p->opt.timeout : MAX_HOLD;
@@ -527,7 +448,7 @@ pcap_tcp_activate(pcap_t *p)
 	/* Filters are for packets of another host, as with a file. */
 	p->bpf_codegen_flags |= BPF_OFFLINE_AF_HANDLING;
 	pcap_tcp_feed_start(&pt->feed);
-	settle(p);
+	update_readiness(p);
 	return (0);
 }
 
@@ -622,7 +543,7 @@ pcap_tcp_create(const char *device, char *ebuf, int *is_ours)
 		p = PCAP_CREATE_COMMON(ebuf, struct pcap_tcp);
 	if (p != NULL) {
 		pt = p->priv;
-		pt->wake_fd = pt->timer_fd = -1;
+		pcap_tcp_events_init(&pt->events);
 		p->activate_op = pcap_tcp_activate;
 		if ((has_scheme ? parse_device(pt, device, ebuf) :
 		    parse_named(pt, &named, ebuf)) == -1 ||

@@ -85,15 +85,105 @@ def test_no_warnings(compiler, source, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("edited", ["pcap-tcp.c", "pcap-tcp-source.h"])
-def test_an_edited_file_is_rebuilt_alone(edited):
-    makefile = (BUILD / "Makefile").read_text()
-    srcdir = re.search("^srcdir = (.*)$", makefile, re.M)[1]
-    result = run("make", "-C", BUILD, "-n", "-W", f"{srcdir}/{edited}",
-                 "lib.stamp", env=SYSTEM)
-    assert "rm -f libpcap/pcap-tcp*.o" in result.stdout
-    assert "configure" not in result.stdout
-    assert "gencode.c" not in result.stdout
+class Workshop:
+    """A copy of the source and of its build, to be edited."""
+
+    def __init__(self, top):
+        self.source, self.build = top / "source", top / "build"
+        shutil.copytree(SOURCE, self.source, symlinks=True, ignore=lambda
+                        folder, names: [n for n in names if n == ".git" or
+                                        n.startswith("build")
+                                        and n != "build-aux"])
+        self.build.mkdir()
+        for name in ("Makefile", "config.status", "libpcap-source.stamp",
+                     "libpcap.stamp", "module.list", "lib.stamp"):
+            shutil.copy2(BUILD / name, self.build)
+        for name in ("libpcap", "lib"):
+            shutil.copytree(BUILD / name, self.build / name, symlinks=True)
+        makefile = self.build / "Makefile"
+        makefile.write_text(re.sub(
+            "(?m)^((abs_|top_)?srcdir|VPATH) = .*", rf"\1 = {self.source}",
+            makefile.read_text()))
+        # In make distcheck nobody may write to the original.
+        subprocess.run(["chmod", "-R", "u+w", top], check=True)
+
+    def files(self, pattern):
+        return sorted(p.name for p in self.source.glob(pattern))
+
+    def edit(self, name):
+        path = self.source / name
+        path.write_text(path.read_text() + "\n")
+
+    def times(self):
+        return {re.sub(r"(_pic)?\.o$", ".c", p.name): p.stat().st_mtime_ns
+                for p in (self.build / "libpcap").glob("*.o")}
+
+    def make(self):
+        """Returns the names of the files that were compiled."""
+        before = self.times()
+        result = run("make", "-s", "-C", self.build, "lib.stamp", env=SYSTEM,
+                     timeout=120)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return {name for name, time in self.times().items()
+                if time != before.get(name)}
+
+    def including(self, header):
+        """The files that have this header, by others, too."""
+        texts = {name: (self.source / name).read_text()
+                 for name in self.files("pcap-tcp*.[ch]")}
+        found, more = set(), {header}
+        while more - found:
+            found |= more
+            more = {name for name, text in texts.items() if found & set(
+                re.findall(r'#include "(pcap-tcp[^"]*)"', text))}
+        return {name for name in found if name.endswith(".c")}
+
+    def library(self):
+        return run("nm", self.build / "lib" / "libpcap.so",
+                   env=SYSTEM).stdout
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    made = Workshop(tmp_path_factory.mktemp("workshop"))
+    assert made.make() == set()
+    return made
+
+
+def test_an_edited_file_is_compiled_alone(workshop):
+    for name in ("pcap-tcp.c", workshop.files("pcap-tcp-*.c")[0]):
+        workshop.edit(name)
+        assert workshop.make() == {name}
+
+
+def test_an_edited_header_compiles_what_includes_it(workshop):
+    headers = workshop.files("pcap-tcp-*.h")
+    for header in (min(headers, key=lambda h: len(workshop.including(h))),
+                   max(headers, key=lambda h: len(workshop.including(h)))):
+        workshop.edit(header)
+        assert workshop.make() == workshop.including(header)
+
+
+def test_a_renamed_header(workshop):
+    header = workshop.files("pcap-tcp-*.h")[0]
+    renamed = header.replace("pcap-tcp-", "pcap-tcp-new-")
+    (workshop.source / header).rename(workshop.source / renamed)
+    for name in workshop.files("pcap-tcp*.[ch]"):
+        path = workshop.source / name
+        text = path.read_text()
+        if header in text:
+            path.write_text(text.replace(header, renamed))
+    assert workshop.make() >= workshop.including(renamed)
+
+
+def test_a_file_more_and_a_file_less(workshop):
+    new = workshop.source / "pcap-tcp-more.c"
+    new.write_text("int pcap_tcp_more;\n")
+    assert workshop.make() == {new.name}
+    assert "pcap_tcp_more" in workshop.library()
+    new.unlink()
+    assert workshop.make() == set()
+    assert "pcap_tcp_more" not in workshop.library()
 
 
 def test_patch_applies_without_fuzz(tmp_path):
@@ -103,6 +193,82 @@ def test_patch_applies_without_fuzz(tmp_path):
                  SOURCE / "patches" / "libpcap.patch", env=SYSTEM)
     assert result.returncode == 0, result.stdout
     assert not list(tree.glob("**/*.rej"))
+
+
+# tools/check-format
+
+
+@pytest.fixture
+def formatted(tmp_path):
+    """formatted(text): what check-format says to a file whose text was
+    different when it was committed, and its status."""
+    need("clang-format", "git")
+    (tmp_path / "tools").mkdir()
+    tool = shutil.copy(SOURCE / "tools" / "check-format", tmp_path / "tools")
+    shutil.copy(SOURCE / ".clang-format", tmp_path)
+    source = tmp_path / "x.c"
+
+    def check(text, *base, commit=True):
+        if commit:
+            source.write_text("int*old_and_odd;\n")
+            for command in (["init", "-q", "-b", "main"], ["add", "-A"],
+                            ["-c", "user.name=x", "-c", "user.email=x@x",
+                             "commit", "-q", "--allow-empty", "-m", "x"]):
+                run("git", "-C", tmp_path, *command, env=SYSTEM)
+        source.write_text("int*old_and_odd;\n" + text)
+        result = run(tool, *(base or ["HEAD"] * commit), env=SYSTEM)
+        return result.returncode, result.stdout + result.stderr
+
+    return check
+
+
+GOOD = """
+static int
+twice(int n,
+    int many)
+{
+\tif (n > 0 &&
+\t    many)
+\t\treturn (2 * n);\t/* so */
+\treturn (0);
+}
+"""
+
+
+def test_format_that_is_right(formatted):
+    status, said = formatted(GOOD)
+    assert status == 0, said
+    assert said.startswith("check-format: 10 lines ")
+
+
+@pytest.mark.parametrize("right,wrong,place", [
+    ("static int\n", "static int ", "-static int twice("),
+    (")\n{", ") {", "-twice(int n, int many) {"),
+    ("\treturn (0)", "        return (0)", "x.c:10: "),
+    ("\treturn (0)", "\t\treturn (0)", "-\t\treturn (0);"),
+    ("if (", "if(", "-\tif(n"),
+    ("n > 0", "n>0", "-\tif (n>0"),
+    ("\t    many", "\t  many", "x.c:8: "),
+    ("    int many", "  int many", "x.c:5: "),
+    ("so", "so " * 30, "x.c:9: "),
+])
+def test_format_that_is_wrong(formatted, right, wrong, place):
+    status, said = formatted(GOOD.replace(right, wrong, 1))
+    assert status == 1
+    assert place in said
+    assert "old_and_odd" not in said
+
+
+def test_format_with_nothing_to_compare_with(formatted):
+    odd = "int*x;\n"
+    assert formatted(odd, commit=False) == \
+        (0, "check-format: not checked: this is no git checkout\n")
+    assert formatted(odd)[0] == 1
+    # There is one commit.
+    assert formatted(odd, commit=False) == \
+        (0, "check-format: not checked: there is no commit HEAD^ here\n")
+    assert formatted(odd, "no-such") == \
+        (0, "check-format: not checked: there is no commit no-such here\n")
 
 
 # tools/get-libpcap

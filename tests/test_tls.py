@@ -268,12 +268,12 @@ def test_a_plain_or_silent_client_of_a_tls_listener_is_dropped(listener, pki,
 
 @needs_tls
 @pytest.mark.parametrize("name,said", [
-    ("elsewhere", "the TLS certificate is not good: IP address mismatch "
+    ("elsewhere", "certificate verification failed: IP address mismatch "
      "(servername= gives the name to expect)"),
-    ("expired", "the TLS certificate is not good: certificate has expired"),
-    ("selfsigned", "the TLS certificate is not good: self-signed certificate "
+    ("expired", "certificate verification failed: certificate has expired"),
+    ("selfsigned", "certificate verification failed: self-signed certificate "
      "(ca= names the certificates to trust)"),
-    ("stranger", "the TLS certificate is not good: unable to get local issuer "
+    ("stranger", "certificate verification failed: unable to get local issuer "
      "certificate (ca= names the certificates to trust)"),
 ])
 def test_certificates_that_are_not_good(tls_server, name, said):
@@ -284,7 +284,7 @@ def test_certificates_that_are_not_good(tls_server, name, said):
 @needs_tls
 def test_the_systems_trust_store_does_not_know_us(tls_server):
     server = tls_server([TEN])
-    assert "the TLS certificate is not good" in \
+    assert "certificate verification failed" in \
         cause(server.device.split(",")[0])
 
 
@@ -335,7 +335,7 @@ def test_tls_1_2(tls_server):
 def test_a_server_that_wants_a_certificate(tls_server, pki):
     server = tls_server([TEN], [TEN, "close_notify"], ca="ca")
     assert cause(server.device).endswith(
-        "TLS: wants a certificate (cert= and key= give one)")
+        "the server requires a client certificate (cert=, key=)")
     result = run(READER, f"{server.device},cert={pki}/client.pem,"
                  f"key={pki}/client.key")
     assert "packets=10" in result.stdout

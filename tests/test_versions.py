@@ -1,7 +1,6 @@
 """Every libpcap that --with-libpcap takes: where it comes from, as what."""
 
 import os
-import re
 import shutil
 import subprocess
 
@@ -76,18 +75,6 @@ def test_a_folder_that_has_the_device_already(tmp_path):
         f"get-libpcap: {BUILD}/libpcap has the tcp: device already: "
         "give libpcap as it comes\n")
     assert not list((tmp_path / "dest").glob("*.o"))
-
-
-def test_the_patch_knows_every_file_of_the_module():
-    """What libpcap's two makefiles and its tarball have of the module."""
-    patch = (SOURCE / "patches" / "libpcap.patch").read_text()
-    part = {name: body for name, body in re.findall(
-        r"^\+\+\+ b/(\S+)\n((?:(?!--- ).*\n)*)", patch, re.M)}
-    for name in MODULE:
-        if name.endswith(".c"):
-            for makefile in ("CMakeLists.txt", "configure.ac"):
-                assert re.search(rf"\b{re.escape(name)}\b", part[makefile])
-        assert f"+\t{name} \\\n" in part["Makefile.in"]
 
 
 @long

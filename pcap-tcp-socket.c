@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * pcap-tcp-transport.c - TCP and Unix connections
+ * pcap-tcp-socket.c - TCP and Unix connections
  */
 
 #define _GNU_SOURCE	/* accept4() */
@@ -12,7 +12,6 @@
 #endif
 
 #include <errno.h>
-#include <limits.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -22,67 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "pcap-tcp-transport.h"
-
-int64_t
-pcap_tcp_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
-}
-
-int
-pcap_tcp_poll_timeout(int64_t then)
-{
-	int64_t wait;
-
-	if (then == PCAP_TCP_NEVER)
-		return (-1);
-	wait = then - pcap_tcp_now();
-	if (wait <= 0)
-		return (0);
-	return (wait > INT_MAX ? INT_MAX : (int)wait);
-}
-
-struct addrinfo *
-pcap_tcp_unix_address(const char *path)
-{
-	struct {
-		struct addrinfo info;
-		struct sockaddr_un address;
-	} *a;
-	size_t size = strlen(path) + 1;
-
-	if (size > sizeof(a->address.sun_path)) {
-		errno = ENAMETOOLONG;
-		return (NULL);
-	}
-	a = calloc(1, sizeof(*a));
-	if (a == NULL)
-		return (NULL);
-	a->address.sun_family = AF_UNIX;
-	memcpy(a->address.sun_path, path, size);
-	a->info.ai_family = AF_UNIX;
-	a->info.ai_socktype = SOCK_STREAM;
-	a->info.ai_addr = (struct sockaddr *)&a->address;
-	a->info.ai_addrlen = sizeof(a->address);
-	return (&a->info);
-}
-
-void
-pcap_tcp_free_addresses(struct addrinfo *list)
-{
-	if (list != NULL && list->ai_family == AF_UNIX)
-		free(list);
-	else if (list != NULL)
-		freeaddrinfo(list);
-}
+#include "pcap-tcp-address.h"
+#include "pcap-tcp-socket.h"
 
 static void
 set_keepalive(int fd, int seconds)
@@ -207,21 +149,4 @@ pcap_tcp_accept(int fd, int keepalive, char *peer, size_t size)
 	else
 		snprintf(peer, size, "a sender");
 	return (fd);
-}
-
-void
-pcap_tcp_print_address(const struct addrinfo *address, char *text,
-    size_t size)
-{
-	if (getnameinfo(address->ai_addr, address->ai_addrlen, text,
-	    (socklen_t)size, NULL, 0, NI_NUMERICHOST) != 0)
-		snprintf(text, size, "?");
-}
-
-void
-pcap_tcp_print_peer(const char *host, unsigned int port, char *text,
-    size_t size)
-{
-	snprintf(text, size, strchr(host, ':') != NULL ? "[%.100s]:%u" :
-	    "%.100s:%u", host, port);
 }
