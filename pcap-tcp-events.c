@@ -182,7 +182,7 @@ poll_timeout(int64_t then)
 }
 
 int
-pcap_tcp_events_wait(const struct pcap_tcp_events *e,
+pcap_tcp_events_wait(struct pcap_tcp_events *e,
     struct pcap_tcp_watch **watches, size_t n, int stop_fd, int64_t until)
 {
 	struct pollfd fds[2 + PCAP_TCP_MAX_WATCHES];
@@ -208,8 +208,10 @@ pcap_tcp_events_wait(const struct pcap_tcp_events *e,
 		if (!watches[i]->waiting)
 			events |= PCAP_TCP_EVENT_WATCH;
 	}
-	if (fds[0].revents != 0)
+	if (fds[0].revents != 0) {
 		events |= PCAP_TCP_EVENT_WAKE;
+		pcap_tcp_events_clear_wake(e);
+	}
 	if (fds[1].revents != 0)
 		events |= PCAP_TCP_EVENT_STOP;
 	return (events);

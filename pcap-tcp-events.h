@@ -85,11 +85,11 @@ void	pcap_tcp_watch_enable(struct pcap_tcp_watch *w, int on);
 #define PCAP_TCP_EVENT_WATCH	4	/* a watch no longer waits */
 
 /*
- * Waits for one of n watches, for pcap_tcp_events_wake(), for stop_fd (-1:
- * none), or until that time; not at all if it has passed.  Returns what came,
- * 0 if nothing did, or -1.
+ * Waits for one of n watches, for pcap_tcp_events_wake(), which this takes
+ * back, for stop_fd (-1: none), or until that time; not at all if it has
+ * passed.  Returns what came, 0 if nothing did, or -1.
  */
-int	pcap_tcp_events_wait(const struct pcap_tcp_events *e,
+int	pcap_tcp_events_wait(struct pcap_tcp_events *e,
     struct pcap_tcp_watch **watches, size_t n, int stop_fd, int64_t until);
 #define PCAP_TCP_MAX_WATCHES	256
 

@@ -12,210 +12,193 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "pcap-tcp-address.h"
 #include "pcap-tcp-feed.h"
 
-#define MAX_ACCEPTS	16	/* at once */
-#define MAX_UNLOOKED	10	/* ms without a look at the other sources, */
-#define MAX_SINCE_CLOCK	64	/* records without one at the clock */
+#define MAX_UNLOOKED	10	/* ms without a look at the other peers */
+#define MAX_SINCE_CLOCK	64	/* records without a look at the clock */
 
-/* With one source there is nothing to choose between. */
+/* With one peer there is nothing to choose between. */
 static int
 is_single(const struct pcap_tcp_feed *f)
 {
-	return (f->ndialed == 1 && f->listeners == NULL);
+	return (f->peers.ndialed == 1 && f->peers.listeners == NULL);
+}
+
+int
+pcap_tcp_feed_open(struct pcap_tcp_feed *f,
+    const struct pcap_tcp_common *common, int hold, char *errbuf)
+{
+	memset(f, 0, sizeof(*f));
+	f->per_second = common->decoding.precision ==
+	    PCAP_TSTAMP_PRECISION_NANO ? 1000000000 : 1000000;
+	pcap_tcp_patience_init(&f->patience, hold, f->per_second);
+	return (pcap_tcp_peers_open(&f->peers, common, errbuf));
 }
 
 void
 pcap_tcp_feed_close(struct pcap_tcp_feed *f)
 {
-	unsigned int i;
-
-	for (i = 0; i < f->nslots; i++) {
-		if (f->source[i] != NULL)
-			pcap_tcp_source_free(f->source[i]);
-		f->source[i] = NULL;
-	}
 	f->current = NULL;
-	f->next = f->stop = NULL;
-	f->ndialed = f->nslots = 0;
-	pcap_tcp_listener_close(f->listeners);
-	f->listeners = NULL;
-	pcap_tcp_tls_context_free(f->dialing_tls);
-	pcap_tcp_tls_context_free(f->listening_tls);
-	f->dialing_tls = f->listening_tls = NULL;
+	pcap_tcp_peers_close(&f->peers);
 }
 
 /*
  * The order of the streams.
  */
 
-void
-pcap_tcp_feed_offer(struct pcap_tcp_feed *f, unsigned int i)
+/* A record's time stamp, in ticks. */
+static int64_t
+ticks(const struct pcap_tcp_feed *f, const struct pcap_tcp_record *r)
 {
-	struct pcap_tcp_source *s = f->source[i];
+	return ((int64_t)((uint64_t)r->h.ts.tv_sec *
+	    (uint64_t)f->per_second + (uint64_t)r->h.ts.tv_usec));
+}
 
-	pcap_tcp_source_decode(s, f->opening);
-	if (f->opening)
+/* A peer has read something: tells patience what it has at hand. */
+static void
+offer(struct pcap_tcp_feed *f, unsigned int i)
+{
+	struct pcap_tcp_peer *p = f->peers.peer[i];
+
+	pcap_tcp_peer_decode(p, !f->is_open);
+	if (!f->is_open)
 		return;
-	if (pcap_tcp_source_has_record(s))
-		pcap_tcp_merge_read(&f->merge, i,
-		    pcap_tcp_source_time(s, s->head));
-	else if (s->decoder.started &&
-	    f->merge.input[i].state == PCAP_TCP_INPUT_OUT)
-		pcap_tcp_merge_dry(&f->merge, i);
+	if (pcap_tcp_stream_has_record(&p->stream))
+		pcap_tcp_patience_read(&f->patience, i,
+		    ticks(f, p->stream.batch.next));
+	else if (p->stream.decoder.started &&
+	    f->patience.input[i].state == PCAP_TCP_INPUT_OUT)
+		pcap_tcp_patience_dry(&f->patience, i);
 	/* It is back. */
-	if (f->unreported_fault == s && s->decoder.started)
+	if (f->unreported_fault == p && p->stream.decoder.started)
 		f->unreported_fault = NULL;
 }
 
-/* Takes what was read of the run from its source. */
+/* The run that was handed out is through: what has its peer next? */
 static void
 finish_run(struct pcap_tcp_feed *f)
 {
-	struct pcap_tcp_source *s = f->current;
+	struct pcap_tcp_peer *p = f->current;
 
-	f->merge.delivered += (uint64_t)(f->next - s->head);
-	f->since_clock += f->next - s->head;
-	s->head = f->next;
 	f->current = NULL;
-	f->next = f->stop = NULL;
-	if (!pcap_tcp_source_has_record(s))
-		pcap_tcp_source_decode(s, 0);
-	if (pcap_tcp_source_has_record(s))
-		pcap_tcp_merge_offer(&f->merge, f->current_input,
-		    pcap_tcp_source_time(s, s->head));
+	if (!pcap_tcp_stream_has_record(&p->stream))
+		pcap_tcp_peer_decode(p, 0);
+	if (pcap_tcp_stream_has_record(&p->stream))
+		pcap_tcp_patience_offer(&f->patience, f->current_slot,
+		    ticks(f, p->stream.batch.next));
 	else {
 		/* It may have more that was not read yet. */
-		f->merge.now = pcap_tcp_now();
-		pcap_tcp_merge_dry(&f->merge, f->current_input);
+		f->patience.now = pcap_tcp_now();
+		pcap_tcp_patience_dry(&f->patience, f->current_slot);
 		f->must_advance = 1;
 	}
 }
 
-/* Where the records of a source end that come before the others'. */
-static const struct pcap_tcp_record *
-end_of_run(const struct pcap_tcp_source *s, int64_t limit)
+/* Where the records of a batch end that come before the others'. */
+static struct pcap_tcp_record *
+end_of_run(const struct pcap_tcp_feed *f, const struct pcap_tcp_batch *b,
+    int64_t limit)
 {
-	const struct pcap_tcp_record *r = s->head + 1;
+	struct pcap_tcp_record *r = b->next + 1;
 
 	if (limit == INT64_MAX)
-		return (s->end);
-	while (r != s->end && pcap_tcp_source_time(s, r) <= limit)
+		return (b->end);
+	while (r != b->end && ticks(f, r) <= limit)
 		r++;
 	return (r);
 }
 
 int
-pcap_tcp_feed_choose(struct pcap_tcp_feed *f)
+pcap_tcp_feed_next(struct pcap_tcp_feed *f, struct pcap_tcp_batch *run)
 {
+	struct pcap_tcp_batch *batch;
 	int64_t limit;
+	size_t n;
 	int i;
 
 	if (f->current != NULL)
 		finish_run(f);
-	if (!is_single(f) &&
-	    (f->merge.ndry > 0 || f->since_clock >= MAX_SINCE_CLOCK)) {
+	if (!is_single(f) && (f->patience.ndry > 0 ||
+	    f->since_clock >= MAX_SINCE_CLOCK)) {
 		f->since_clock = 0;
-		f->merge.now = pcap_tcp_now();
-		if (f->merge.now - f->looked_at >= MAX_UNLOOKED)
+		f->patience.now = pcap_tcp_now();
+		if (f->patience.now - f->looked_at >= MAX_UNLOOKED)
 			f->must_advance = 1;
 	}
 	if (f->must_advance)
 		return (0);
-	i = pcap_tcp_merge_first(&f->merge, &limit);
+	i = pcap_tcp_patience_choose(&f->patience, &limit);
 	if (i == -1)
 		return (0);
-	f->current_input = (unsigned int)i;
-	f->current = f->source[i];
-	f->swapped = f->current->swapped;
-	f->next = f->current->head;
-	f->stop = end_of_run(f->current, limit);
+	f->current_slot = (unsigned int)i;
+	f->current = f->peers.peer[i];
+	batch = &f->current->stream.batch;
+	run->next = batch->next;
+	run->end = batch->next = end_of_run(f, batch, limit);
+	n = (size_t)(run->end - run->next);
+	f->patience.delivered += n;
+	f->since_clock += n;
+	f->received += n;
 	return (1);
 }
 
 /*
- * Going on with each source.
+ * Going on with each peer.
  */
 
-void
-pcap_tcp_feed_drop(struct pcap_tcp_feed *f, unsigned int i)
-{
-	struct pcap_tcp_source *s = f->source[i];
-
-	f->received += pcap_tcp_source_received(s);
-	f->dropped += s->decoder.dropped;
-	f->if_dropped += s->decoder.if_dropped;
-	pcap_tcp_source_free(s);
-	f->source[i] = NULL;
-	f->nsenders--;
-}
-
-const struct pcap_tcp_source *
-pcap_tcp_feed_first_stream(const struct pcap_tcp_feed *f)
-{
-	unsigned int i;
-
-	for (i = 0; i < f->nslots; i++) {
-		if (f->source[i] != NULL && f->source[i]->decoder.started)
-			return (f->source[i]);
-	}
-	return (NULL);
-}
-
 /*
- * Why a source has no stream, with its name where that isn't in the text
+ * Why a peer has no stream, with its name where that isn't in the text
  * already and there are others.
  */
 static void
-say(const struct pcap_tcp_feed *f, const struct pcap_tcp_source *s,
-    char *errbuf)
+note_fault(struct pcap_tcp_feed *f, const struct pcap_tcp_peer *p)
 {
-	if (f->ndialed > 1 &&
-	    strstr(s->error, s->peer) == NULL)
-		snprintf(errbuf, PCAP_ERRBUF_SIZE, "%.90s: %.160s", s->peer,
-		    s->error);
+	if (f->unreported_fault != NULL)
+		return;
+	f->unreported_fault = p;
+	if (f->peers.ndialed > 1 && strstr(p->error, p->name) == NULL)
+		snprintf(f->fault, sizeof(f->fault), "%.90s: %.160s",
+		    p->name, p->error);
 	else
-		memcpy(errbuf, s->error, PCAP_ERRBUF_SIZE);
+		memcpy(f->fault, p->error, sizeof(f->fault));
 }
 
-/* The last of the streams is over; each end and fault is told once. */
+/* The last of the streams is over; each end and fault is reported once. */
 static enum pcap_tcp_progress
 sum_up(struct pcap_tcp_feed *f)
 {
 	if (f->unreported_fault == NULL) {
-		snprintf(f->errbuf, PCAP_ERRBUF_SIZE, "end of stream");
+		snprintf(f->peers.errbuf, PCAP_ERRBUF_SIZE, "end of stream");
 		return (PCAP_TCP_END);
 	}
-	memcpy(f->errbuf, f->fault, PCAP_ERRBUF_SIZE);
+	memcpy(f->peers.errbuf, f->fault, PCAP_ERRBUF_SIZE);
 	f->unreported_fault = NULL;
 	return (PCAP_TCP_FAILED);
 }
 
-/* A source has no stream any more, or could not get one. */
+/* A peer has no stream any more, or could not get one. */
 static enum pcap_tcp_progress
 lost(struct pcap_tcp_feed *f, unsigned int i, enum pcap_tcp_progress why)
 {
-	struct pcap_tcp_source *s = f->source[i];
+	struct pcap_tcp_peer *p = f->peers.peer[i];
 
-	pcap_tcp_merge_out(&f->merge, i);
-	if (pcap_tcp_feed_is_sender(f, i)) {
-		memcpy(f->fault, s->error, sizeof(f->fault));
-		pcap_tcp_feed_drop(f, i);
+	pcap_tcp_patience_out(&f->patience, i);
+	if (pcap_tcp_peers_is_sender(&f->peers, i)) {
+		memcpy(f->fault, p->error, sizeof(f->fault));
+		pcap_tcp_peers_drop_sender(&f->peers, i);
 		return (PCAP_TCP_PROGRESS);
 	}
 	/* After the only attempt, that is a fault, too. */
-	if (why == PCAP_TCP_UNREACHABLE && !f->opening &&
-	    s->deadline == PCAP_TCP_NEVER)
+	if (why == PCAP_TCP_UNREACHABLE && f->is_open &&
+	    p->state == PCAP_TCP_PEER_GONE)
 		why = PCAP_TCP_FAILED;
-	if (why == PCAP_TCP_FAILED && f->unreported_fault == NULL) {
-		f->unreported_fault = s;
-		say(f, s, f->fault);
-	}
-	if (f->opening || why == PCAP_TCP_UNREACHABLE ||
-	    f->listeners != NULL || pcap_tcp_feed_first_stream(f) != NULL)
+	if (why == PCAP_TCP_FAILED)
+		note_fault(f, p);
+	if (!f->is_open || why == PCAP_TCP_UNREACHABLE ||
+	    f->peers.listeners != NULL ||
+	    pcap_tcp_peers_first_stream(&f->peers) != NULL)
 		return (PCAP_TCP_PROGRESS);
 	return (sum_up(f));
 }
@@ -223,87 +206,62 @@ lost(struct pcap_tcp_feed *f, unsigned int i, enum pcap_tcp_progress why)
 static enum pcap_tcp_progress
 advance_one(struct pcap_tcp_feed *f, unsigned int i)
 {
-	struct pcap_tcp_source *s = f->source[i];
-	enum pcap_tcp_progress progress = pcap_tcp_source_advance(s);
+	enum pcap_tcp_progress progress = pcap_tcp_peer_advance(f->peers.peer[i]);
 
 	if (progress == PCAP_TCP_PROGRESS)
-		pcap_tcp_feed_offer(f, i);
+		offer(f, i);
 	else if (progress != PCAP_TCP_WAIT)
 		progress = lost(f, i, progress);
 	return (progress);
 }
 
-/* A free slot for a sender; f->nslots if there is none below. */
-static unsigned int
-find_slot(const struct pcap_tcp_feed *f)
-{
-	unsigned int i = f->ndialed;
-
-	while (i < f->nslots && f->source[i] != NULL)
-		i++;
-	return (i);
-}
-
+/* Is there no record of this peer without reading from it? */
 static int
-accept_sender(struct pcap_tcp_feed *f, struct pcap_tcp_listener *l)
+needs_read(const struct pcap_tcp_feed *f, const struct pcap_tcp_peer *p)
 {
-	struct pcap_tcp_source *s;
-	char peer[128];
-	unsigned int i;
-	int fd;
-
-	/* Leave excess senders in the backlog. */
-	if (f->nsenders == PCAP_TCP_MAX_SENDERS) {
-		pcap_tcp_listener_pause(l);
-		return (0);
-	}
-	fd = pcap_tcp_listener_accept(l, f->common.device->keepalive, peer,
-	    sizeof(peer));
-	if (fd == -1)
-		return (0);
-	s = pcap_tcp_source_accept(&f->common, fd, peer,
-	    pcap_tcp_is_tls(l->address->scheme) ? f->listening_tls : NULL);
-	if (s == NULL)
-		return (1);
-	s->decoder.dlt = f->dlt;
-	i = find_slot(f);
-	if (i == f->nslots)
-		f->nslots++;
-	f->source[i] = s;
-	f->nsenders++;
-	return (1);
+	return (p != NULL && !pcap_tcp_stream_has_record(&p->stream) &&
+	    (f->is_open || !p->stream.decoder.started));
 }
 
-/* Is there no record of this source without reading from it? */
-static int
-needs_read(const struct pcap_tcp_feed *f, const struct pcap_tcp_source *s)
-{
-	return (s != NULL && !pcap_tcp_source_has_record(s) &&
-	    !(f->opening && s->decoder.started));
-}
-
-/* When there is something to do without an event. */
-static int64_t
-next_deadline(const struct pcap_tcp_feed *f)
+int64_t
+pcap_tcp_feed_deadline(const struct pcap_tcp_feed *f)
 {
 	const struct pcap_tcp_listener *l;
-	int64_t deadline = pcap_tcp_merge_deadline(&f->merge);
+	const struct pcap_tcp_peer *p;
+	int64_t deadline = pcap_tcp_patience_deadline(&f->patience);
 	unsigned int i;
 
-	for (i = 0; i < f->nslots; i++) {
-		if (needs_read(f, f->source[i]) &&
-		    f->source[i]->deadline < deadline)
-			deadline = f->source[i]->deadline;
+	for (i = 0; i < f->peers.nslots; i++) {
+		p = f->peers.peer[i];
+		if (!needs_read(f, p))
+			continue;
+		if (pcap_tcp_stream_pending(&p->stream))
+			return (0);
+		if (p->deadline < deadline)
+			deadline = p->deadline;
 	}
-	for (l = f->listeners; l != NULL; l = l->next) {
+	for (l = f->peers.listeners; l != NULL; l = l->next) {
 		if (pcap_tcp_listener_deadline(l) < deadline)
 			deadline = pcap_tcp_listener_deadline(l);
 	}
-	if (f->opening && f->grace_end < deadline)
-		deadline = f->grace_end;
-	if (f->opening && f->give_up < deadline)
-		deadline = f->give_up;
+	if (!f->is_open && f->peers.opening.grace_end < deadline)
+		deadline = f->peers.opening.grace_end;
+	if (!f->is_open && f->peers.opening.give_up < deadline)
+		deadline = f->peers.opening.give_up;
 	return (deadline);
+}
+
+void
+pcap_tcp_feed_watch(struct pcap_tcp_feed *f)
+{
+	unsigned int i;
+
+	/* One that is held back has nothing to say. */
+	for (i = 0; i < f->peers.nslots; i++) {
+		if (f->peers.peer[i] != NULL)
+			pcap_tcp_watch_enable(&f->peers.peer[i]->watch,
+			    needs_read(f, f->peers.peer[i]));
+	}
 }
 
 /* Whose descriptors matter now; returns how many. */
@@ -314,11 +272,11 @@ list_watches(struct pcap_tcp_feed *f, struct pcap_tcp_watch **watches)
 	unsigned int i;
 	size_t n = 0;
 
-	for (i = 0; i < f->nslots; i++) {
-		if (needs_read(f, f->source[i]))
-			watches[n++] = &f->source[i]->watch;
+	for (i = 0; i < f->peers.nslots; i++) {
+		if (needs_read(f, f->peers.peer[i]))
+			watches[n++] = &f->peers.peer[i]->watch;
 	}
-	for (l = f->listeners; l != NULL; l = l->next) {
+	for (l = f->peers.listeners; l != NULL; l = l->next) {
 		if (l->paused_until == 0)
 			watches[n++] = &l->watch;
 	}
@@ -330,19 +288,19 @@ static int
 take_deadlines(struct pcap_tcp_feed *f, int64_t now)
 {
 	struct pcap_tcp_listener *l;
-	struct pcap_tcp_source *s;
+	struct pcap_tcp_peer *p;
 	unsigned int i;
-	int due = now >= pcap_tcp_merge_deadline(&f->merge);
+	int due = now >= pcap_tcp_patience_deadline(&f->patience);
 
-	for (i = 0; i < f->nslots; i++) {
-		s = f->source[i];
-		if (!needs_read(f, s) ||
-		    (now < s->deadline && !pcap_tcp_source_pending(s)))
+	for (i = 0; i < f->peers.nslots; i++) {
+		p = f->peers.peer[i];
+		if (!needs_read(f, p) || (now < p->deadline &&
+		    !pcap_tcp_stream_pending(&p->stream)))
 			continue;
-		s->watch.waiting = 0;
+		p->watch.waiting = 0;
 		due = 1;
 	}
-	for (l = f->listeners; l != NULL; l = l->next)
+	for (l = f->peers.listeners; l != NULL; l = l->next)
 		pcap_tcp_listener_resume(l, now);
 	return (due);
 }
@@ -350,18 +308,17 @@ take_deadlines(struct pcap_tcp_feed *f, int64_t now)
 int
 pcap_tcp_feed_wait(struct pcap_tcp_feed *f, int stop_fd, int64_t then)
 {
-	struct pcap_tcp_watch *watches[PCAP_TCP_MAX_INPUTS +
-	    PCAP_TCP_MAX_LISTENERS];
-	int64_t deadline = next_deadline(f);
+	struct pcap_tcp_watch *watches[PCAP_TCP_MAX_WATCHES];
+	int64_t deadline = pcap_tcp_feed_deadline(f);
 	int events;
 
 	if (then < deadline)
 		deadline = then;
-	events = pcap_tcp_events_wait(f->common.events, watches,
+	events = pcap_tcp_events_wait(f->peers.common.events, watches,
 	    list_watches(f, watches), stop_fd, deadline);
 	if (events == -1) {
 		/* As EINVAL, when RLIMIT_NOFILE is made small. */
-		pcap_tcp_fmt_errno(f->errbuf, PCAP_ERRBUF_SIZE, errno, "poll");
+		pcap_tcp_fmt_errno(f->peers.errbuf, PCAP_ERRBUF_SIZE, errno, "poll");
 		return (-1);
 	}
 	f->polled = 1;
@@ -370,40 +327,37 @@ pcap_tcp_feed_wait(struct pcap_tcp_feed *f, int stop_fd, int64_t then)
 	return (events);
 }
 
-/* Has one source data, so that the others have to be asked, too? */
+/* Has one peer data, so that the others have to be asked, too? */
 static int
 has_more(const struct pcap_tcp_feed *f)
 {
 	unsigned int i;
 
-	for (i = 0; i < f->nslots; i++) {
-		if (needs_read(f, f->source[i]) && !f->source[i]->watch.waiting)
+	for (i = 0; i < f->peers.nslots; i++) {
+		if (needs_read(f, f->peers.peer[i]) && !f->peers.peer[i]->watch.waiting)
 			return (1);
 	}
-	return (0);
+	return (f->patience.merge.n > 0);
 }
 
 enum pcap_tcp_progress
 pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 {
 	enum pcap_tcp_progress one, all = PCAP_TCP_WAIT;
-	struct pcap_tcp_listener *l;
-	int64_t limit;
 	unsigned int i;
 
 	f->must_advance = 0;
 	if (is_single(f))
-		return (needs_read(f, f->source[0]) ? advance_one(f, 0) :
+		return (needs_read(f, f->peers.peer[0]) ? advance_one(f, 0) :
 		    PCAP_TCP_WAIT);
 	/* Or those that always have data would keep the others waiting. */
-	if (!f->polled && (has_more(f) || f->merge.n > 0))
+	if (!f->polled && has_more(f))
 		(void)pcap_tcp_feed_wait(f, -1, 0);
 	f->polled = 0;
-	f->looked_at = f->merge.now = pcap_tcp_now();
-	pcap_tcp_merge_unskew(&f->merge);
-	for (i = 0; i < f->nslots; i++) {
-		if (!needs_read(f, f->source[i]) ||
-		    f->source[i]->watch.waiting)
+	f->looked_at = f->patience.now = pcap_tcp_now();
+	pcap_tcp_patience_unskew(&f->patience);
+	for (i = 0; i < f->peers.nslots; i++) {
+		if (!needs_read(f, f->peers.peer[i]) || f->peers.peer[i]->watch.waiting)
 			continue;
 		one = advance_one(f, i);
 		if (one == PCAP_TCP_END || one == PCAP_TCP_FAILED)
@@ -411,61 +365,49 @@ pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 		if (one == PCAP_TCP_PROGRESS)
 			all = PCAP_TCP_PROGRESS;
 	}
-	for (l = f->listeners; l != NULL; l = l->next) {
-		for (i = 0; !l->watch.waiting && i < MAX_ACCEPTS; i++) {
-			if (accept_sender(f, l))
-				all = PCAP_TCP_PROGRESS;
-			else
-				l->watch.waiting = 1;
-		}
-	}
+	if (pcap_tcp_peers_accept(&f->peers))
+		all = PCAP_TCP_PROGRESS;
 	/* The one that had run dry has nothing more: the next one, then? */
-	if (pcap_tcp_merge_first(&f->merge, &limit) != -1)
+	if (f->patience.now >= pcap_tcp_patience_deadline(&f->patience))
 		all = PCAP_TCP_PROGRESS;
 	return (all);
 }
 
-int
-pcap_tcp_feed_ready(struct pcap_tcp_feed *f, int64_t *deadline)
+void
+pcap_tcp_feed_start(struct pcap_tcp_feed *f)
 {
-	struct pcap_tcp_source *s;
-	int64_t limit;
 	unsigned int i;
 
-	if (pcap_tcp_merge_first(&f->merge, &limit) != -1)
-		return (1);
-	for (i = 0; i < f->nslots; i++) {
-		s = f->source[i];
-		if (s == NULL)
-			continue;
-		/* One that is held back has nothing to say. */
-		pcap_tcp_watch_enable(&s->watch, needs_read(f, s));
-		if (needs_read(f, s) && pcap_tcp_source_pending(s))
-			return (1);
+	f->is_open = 1;
+	f->peers.common.give_up = PCAP_TCP_NEVER;
+	f->patience.now = pcap_tcp_now();
+	for (i = 0; i < f->peers.nslots; i++) {
+		if (f->peers.peer[i] != NULL && f->peers.peer[i]->stream.decoder.started)
+			offer(f, i);
 	}
-	*deadline = next_deadline(f);
-	return (0);
 }
 
-void
-pcap_tcp_feed_stats(const struct pcap_tcp_feed *f, struct pcap_stat *ps)
+int
+pcap_tcp_feed_await(struct pcap_tcp_feed *f, int stop_fd,
+    const volatile sig_atomic_t *stop)
 {
-	uint64_t received = f->received, dropped = f->dropped;
-	uint64_t if_dropped = f->if_dropped;
-	const struct pcap_tcp_source *s;
-	unsigned int i;
+	int events, opened;
 
-	for (i = 0; i < f->nslots; i++) {
-		s = f->source[i];
-		if (s == NULL)
-			continue;
-		received += pcap_tcp_source_received(s);
-		dropped += s->decoder.dropped;
-		if_dropped += s->decoder.if_dropped;
+	while ((opened = pcap_tcp_peers_opened(&f->peers, f->fault)) == 0) {
+		events = 0;
+		if (pcap_tcp_feed_advance(f) == PCAP_TCP_WAIT)
+			events = pcap_tcp_feed_wait(f, stop_fd,
+			    PCAP_TCP_NEVER);
+		if (events == -1)
+			return (-1);
+		if (*stop || (events & PCAP_TCP_EVENT_STOP)) {
+			snprintf(f->peers.errbuf, PCAP_ERRBUF_SIZE,
+			    "interrupted while waiting for %s",
+			    f->peers.ndialed == 1 ? f->peers.peer[0]->name :
+			    "a pcap stream");
+			errno = EINTR;
+			return (-1);
+		}
 	}
-	if (f->current != NULL)
-		received += (uint64_t)(f->next - f->current->head);
-	ps->ps_recv = (u_int)received;
-	ps->ps_drop = (u_int)dropped;
-	ps->ps_ifdrop = (u_int)if_dropped;
+	return (opened == 1 ? 0 : -1);
 }

@@ -107,16 +107,17 @@ pcap_tcp_listener_pause(struct pcap_tcp_listener *l)
 	pcap_tcp_watch_enable(&l->watch, 0);
 }
 
-int
+struct pcap_tcp_bytes *
 pcap_tcp_listener_accept(struct pcap_tcp_listener *l, int keepalive,
     char *peer, size_t size)
 {
 	int fd = pcap_tcp_accept(l->watch.fd, keepalive, peer, size);
 
-	if (fd == -1 && errno != EAGAIN && errno != EINTR &&
-	    errno != ECONNABORTED)
+	if (fd != -1)
+		return (pcap_tcp_socket_bytes(fd, 0));
+	if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 		pcap_tcp_listener_pause(l);
-	return (fd);
+	return (NULL);
 }
 
 void

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pcap-tcp-bytes.h"
 #include "pcap-tcp-device.h"
 #include "pcap-tcp-events.h"
 
@@ -37,12 +38,12 @@ void	pcap_tcp_listener_close(struct pcap_tcp_listener *list);
 void	pcap_tcp_listener_pause(struct pcap_tcp_listener *l);
 
 /*
- * Takes a connection and its peer's HOST:PORT.  Returns a socket, or -1 if
- * there is none for now.  Where that has another reason, such as being out of
+ * Takes a connection and its peer's HOST:PORT.  Returns NULL if there is none
+ * for now.  Where that has another reason, such as being out of
  * descriptors, the listener pauses.
  */
-int	pcap_tcp_listener_accept(struct pcap_tcp_listener *l, int keepalive,
-    char *peer, size_t size);
+struct pcap_tcp_bytes *pcap_tcp_listener_accept(struct pcap_tcp_listener *l,
+    int keepalive, char *peer, size_t size);
 
 /* Ends a pause whose time is up. */
 void	pcap_tcp_listener_resume(struct pcap_tcp_listener *l, int64_t now);

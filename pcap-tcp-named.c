@@ -55,8 +55,8 @@ cut_word(char *text)
 	return (text + strspn(text, BLANKS));
 }
 
-int
-pcap_tcp_named_next(struct pcap_tcp_named *n)
+static int
+next_line(struct pcap_tcp_named *n)
 {
 	char *text;
 	size_t length;
@@ -81,11 +81,25 @@ pcap_tcp_named_next(struct pcap_tcp_named *n)
 int
 pcap_tcp_named_find(struct pcap_tcp_named *n, const char *name)
 {
-	while (pcap_tcp_named_next(n)) {
+	while (next_line(n)) {
 		if (strcmp(n->name, name) == 0)
 			return (1);
 	}
 	return (0);
+}
+
+int
+pcap_tcp_named_next(struct pcap_tcp_named *n)
+{
+	struct pcap_tcp_named first = { 0 };
+	int is_first = 0;
+
+	while (!is_first && next_line(n)) {
+		is_first = !pcap_tcp_named_find(&first, n->name) ||
+		    first.line == n->line;
+		pcap_tcp_named_close(&first);
+	}
+	return (is_first);
 }
 
 void

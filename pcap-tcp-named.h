@@ -29,12 +29,12 @@ struct pcap_tcp_named {
 };
 
 /*
- * The next name.  Returns 1, or 0 at the end of the file; what n points to
- * lasts until the next call.
+ * The next name; of lines with the same name, the first one counts.  Returns
+ * 1, or 0 at the end of the file; what n points to lasts until the next call.
  */
 int	pcap_tcp_named_next(struct pcap_tcp_named *n);
 
-/* The line of this name, the first one of several.  Returns 1 or 0. */
+/* The line of this name, by itself the first call.  Returns 1 or 0. */
 int	pcap_tcp_named_find(struct pcap_tcp_named *n, const char *name);
 
 /* To be called after each of these in any case. */

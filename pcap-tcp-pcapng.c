@@ -7,14 +7,13 @@
 
 #include <stdlib.h>
 
-#include "pcap-tcp-decoder-int.h"
+#include "pcap-tcp-pcapng.h"
 
 #define BT_IDB		1U
 #define BT_PB		2U
 #define BT_SPB		3U
 #define BT_ISB		5U
 #define BT_EPB		6U
-#define BYTE_ORDER_MAGIC	0x1a2b3c4dU
 
 #define OPT_ENDOFOPT	0
 #define IF_TSRESOL	9
@@ -68,15 +67,6 @@ too_short(struct pcap_tcp_decoder *d, const struct body *b)
 {
 	return (pcap_tcp_malformed(d,
 	    "block of type %u in the pcapng stream is too short", b->type));
-}
-
-int
-pcap_tcp_is_section_header(const u_char *buf)
-{
-	uint32_t magic = get32(buf + 8, 0);
-
-	return (get32(buf, 0) == BT_SHB && (magic == BYTE_ORDER_MAGIC ||
-	    magic == swap32(BYTE_ORDER_MAGIC)));
 }
 
 /*
@@ -219,7 +209,8 @@ decode_interface(struct pcap_tcp_decoder *d, struct body *b)
 	snaplen = get32(b->data + 4, d->swapped);
 	b->data += IDB_FIXED;
 	b->left -= IDB_FIXED;
-	if (!first && d->linktypes->linktype_to_dlt(linktype) != d->dlt)
+	if (!first &&
+	    d->shared->linktypes->linktype_to_dlt(linktype) != d->dlt)
 		return (pcap_tcp_malformed(d, "an interface has a type %d "
 		    "different from the type of the first interface",
 		    linktype));
@@ -262,8 +253,8 @@ static void
 set_time(const struct pcap_tcp_decoder *d, const struct pcap_tcp_interface *i,
     uint64_t t, struct timeval *ts)
 {
-	uint64_t user = d->precision == PCAP_TSTAMP_PRECISION_NANO ?
-	    1000000000 : 1000000;
+	uint64_t user = d->shared->precision ==
+	    PCAP_TSTAMP_PRECISION_NANO ? 1000000000 : 1000000;
 
 	ts->tv_sec = (time_t)(t / i->units + i->offset);
 	ts->tv_usec = (suseconds_t)scale_fraction(i, t % i->units, user);
@@ -312,6 +303,7 @@ decode_packet(struct pcap_tcp_decoder *d, struct body *b,
 		return (too_short(d, b));
 	set_time(d, i, t, &r->h.ts);
 	r->data = b->data + fixed;
+	r->swapped = d->swapped;
 	return (PCAP_TCP_RECORD);
 }
 
@@ -346,20 +338,20 @@ decode_statistics(struct pcap_tcp_decoder *d, struct body *b)
 		if (length != 8)
 			continue;
 		if (code == ISB_IFDROP)
-			add_growth(&d->if_dropped, &i->if_dropped,
-			    get64(value, d->swapped));
+			add_growth(&d->shared->if_dropped,
+			    &i->if_dropped, get64(value, d->swapped));
 		else if (code == ISB_OSDROP)
-			add_growth(&d->dropped, &i->dropped,
-			    get64(value, d->swapped));
+			add_growth(&d->shared->dropped,
+			    &i->dropped, get64(value, d->swapped));
 	}
 }
 
 /* PCAP_TCP_SKIP if the block has a sane length and all of it is here. */
 static enum pcap_tcp_decoded
-check_length(struct pcap_tcp_decoder *d, const u_char *buf, size_t len,
-    int swapped, struct pcap_tcp_record *r)
+check_length(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
+    int swapped)
 {
-	uint32_t length = get32(buf + 4, swapped);
+	uint32_t length = get32(in->next + 4, swapped);
 
 	if (length < BLOCK_OVERHEAD)
 		return (pcap_tcp_malformed(d, "block in the pcapng stream has "
@@ -370,34 +362,74 @@ check_length(struct pcap_tcp_decoder *d, const u_char *buf, size_t len,
 	if (length > d->max_block)
 		return (pcap_tcp_malformed(d, "pcapng block size %u > maximum "
 		    "%u", length, d->max_block));
-	if (len < length)
-		return (pcap_tcp_more(r, length));
-	if (get32(buf + length - 4, swapped) != length)
+	if (in->left < length)
+		return (pcap_tcp_more(in, length));
+	if (get32(in->next + length - 4, swapped) != length)
 		return (pcap_tcp_malformed(d, "block total length in header "
 		    "and trailer don't match"));
 	return (PCAP_TCP_SKIP);
 }
 
+/*
+ * Checks a section's header as sf-pcapng.c does, which is stricter with that
+ * of a later section, and begins the section.
+ */
 static enum pcap_tcp_decoded
-decode_block(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
+begin_section(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
+    int first)
+{
+	const u_char *p = in->next;
+	int swapped = get32(p + 8, 0) != BYTE_ORDER_MAGIC;
+	uint32_t length = get32(p + 4, swapped);
+	enum pcap_tcp_decoded decoded;
+	uint16_t major, minor;
+
+	if (!pcap_tcp_is_section_header(p))
+		return (pcap_tcp_malformed(d, "a section with a bad byte "
+		    "order magic field"));
+	if (length < SHB_MIN || (first && length > SHB_MAX))
+		return (pcap_tcp_malformed(d, "Section Header Block has "
+		    "invalid length %u", length));
+	if (in->left < SHB_MIN)
+		return (pcap_tcp_more(in, SHB_MIN));
+	major = get16(p + 12, swapped);
+	minor = get16(p + 14, swapped);
+	if (major != 1 || (first && minor != 0 && minor != 2))
+		return (pcap_tcp_malformed(d, "unsupported pcapng version "
+		    "%u.%u", major, minor));
+	decoded = !first ? check_length(d, in, swapped) :
+	    in->left < length ? pcap_tcp_more(in, length) : PCAP_TCP_SKIP;
+	if (decoded != PCAP_TCP_SKIP)
+		return (decoded);
+	d->swapped = swapped;
+	d->version_major = major;
+	d->version_minor = minor;
+	d->max_block = BLOCK_MAX;
+	d->ninterfaces = 0;
+	pcap_tcp_take(d, in, length);
+	return (PCAP_TCP_SKIP);
+}
+
+static enum pcap_tcp_decoded
+decode_block(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
     struct pcap_tcp_record *r)
 {
 	enum pcap_tcp_decoded decoded;
 	struct body b;
 	uint32_t length;
 
-	if (len < BLOCK_OVERHEAD)
-		return (pcap_tcp_more(r, BLOCK_OVERHEAD));
-	b.type = get32(buf, d->swapped);
+	if (in->left < BLOCK_OVERHEAD)
+		return (pcap_tcp_more(in, BLOCK_OVERHEAD));
+	b.type = get32(in->next, d->swapped);
 	if (b.type == BT_SHB)
-		return (pcap_tcp_decode_section(d, buf, len, r));
-	if (b.type != BT_EPB && pcap_tcp_is_pcap_header(buf))
-		return (pcap_tcp_decode_pcap_header(d, buf, len, r));
-	decoded = check_length(d, buf, len, d->swapped, r);
+		return (begin_section(d, in, 0));
+	if (b.type != BT_EPB && pcap_tcp_is_pcap_header(in->next))
+		return (PCAP_TCP_RESTART);
+	decoded = check_length(d, in, d->swapped);
 	if (decoded != PCAP_TCP_SKIP)
 		return (decoded);
-	length = get32(buf + 4, d->swapped);
-	b.data = buf + BLOCK_HEADER;
+	length = get32(in->next + 4, d->swapped);
+	b.data = in->next + BLOCK_HEADER;
 	b.left = length - BLOCK_OVERHEAD;
 
 	if (b.type == BT_EPB || b.type == BT_PB || b.type == BT_SPB)
@@ -406,55 +438,34 @@ decode_block(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
 		decoded = decode_interface(d, &b);
 	else if (b.type == BT_ISB)
 		decode_statistics(d, &b);
-	if (decoded == PCAP_TCP_ERROR)
-		return (decoded);
-	return (pcap_tcp_take(d, r, length, decoded));
+	if (decoded != PCAP_TCP_ERROR)
+		pcap_tcp_take(d, in, length);
+	return (decoded);
 }
 
-/* As sf-pcapng.c, which is stricter with the header of a later section. */
 static enum pcap_tcp_decoded
-check_section(struct pcap_tcp_decoder *d, const u_char *buf, size_t len,
-    int swapped, struct pcap_tcp_record *r)
+run(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
+    struct pcap_tcp_batch *b)
 {
-	int first = d->decode != decode_block;
-	uint32_t length = get32(buf + 4, swapped);
-	uint16_t major, minor;
+	enum pcap_tcp_decoded decoded = PCAP_TCP_RECORD;
 
-	if (!pcap_tcp_is_section_header(buf))
-		return (pcap_tcp_malformed(d, "a section with a bad byte "
-		    "order magic field"));
-	if (length < SHB_MIN || (first && length > SHB_MAX))
-		return (pcap_tcp_malformed(d, "Section Header Block has "
-		    "invalid length %u", length));
-	if (len < SHB_MIN)
-		return (pcap_tcp_more(r, SHB_MIN));
-	major = get16(buf + 12, swapped);
-	minor = get16(buf + 14, swapped);
-	if (major != 1 || (first && minor != 0 && minor != 2))
-		return (pcap_tcp_malformed(d, "unsupported pcapng version "
-		    "%u.%u", major, minor));
-	if (!first)
-		return (check_length(d, buf, len, swapped, r));
-	if (len < length)
-		return (pcap_tcp_more(r, length));
-	return (PCAP_TCP_SKIP);
+	/* No block before the first interface gives a record. */
+	while (!d->started || b->next != b->end) {
+		decoded = decode_block(d, in, b->next);
+		if (decoded == PCAP_TCP_RECORD)
+			b->next++;
+		else if (decoded != PCAP_TCP_SKIP)
+			break;
+	}
+	return (decoded);
 }
 
 enum pcap_tcp_decoded
-pcap_tcp_decode_section(struct pcap_tcp_decoder *d, u_char *buf, size_t len,
-    struct pcap_tcp_record *r)
+pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 {
-	int swapped = get32(buf + 8, 0) != BYTE_ORDER_MAGIC;
-	enum pcap_tcp_decoded decoded = check_section(d, buf, len, swapped, r);
+	enum pcap_tcp_decoded decoded = begin_section(d, in, 1);
 
-	if (decoded != PCAP_TCP_SKIP)
-		return (decoded);
-	d->swapped = swapped;
-	d->version_major = get16(buf + 12, swapped);
-	d->version_minor = get16(buf + 14, swapped);
-	d->max_block = BLOCK_MAX;
-	d->ninterfaces = 0;
-	d->period = PCAP_TCP_NO_PERIOD;
-	d->decode = decode_block;
-	return (pcap_tcp_take(d, r, get32(buf + 4, swapped), PCAP_TCP_SKIP));
+	if (decoded == PCAP_TCP_SKIP)
+		d->run = run;
+	return (decoded);
 }

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "pcap-tcp-decoder-int.h"
+#include "pcap-tcp-refusal.h"
 
 #define MAX_QUOTED	40	/* bytes of a text line */
 

@@ -150,3 +150,65 @@ pcap_tcp_accept(int fd, int keepalive, char *peer, size_t size)
 		snprintf(peer, size, "a sender");
 	return (fd);
 }
+
+struct socket_bytes {
+	struct pcap_tcp_bytes bytes;	/* first */
+	int was_reset;
+};
+
+/* read() and not recv(): some programs' sandboxes know only that. */
+static ssize_t
+socket_read(struct pcap_tcp_bytes *b, void *buf, size_t size)
+{
+	ssize_t n;
+
+	do {
+		n = read(b->fd, buf, size);
+	} while (n == -1 && errno == EINTR);
+	if (n == 0 && ((struct socket_bytes *)b)->was_reset) {
+		errno = ECONNRESET;
+		return (-1);
+	}
+	return (n);
+}
+
+static int
+socket_pending(const struct pcap_tcp_bytes *b)
+{
+	(void)b;
+	return (0);
+}
+
+static const char *
+socket_error(const struct pcap_tcp_bytes *b)
+{
+	(void)b;
+	return (NULL);
+}
+
+static void
+socket_close(struct pcap_tcp_bytes *b)
+{
+	close(b->fd);
+	free(b);
+}
+
+struct pcap_tcp_bytes *
+pcap_tcp_socket_bytes(int fd, int was_reset)
+{
+	static const struct pcap_tcp_bytes_ops ops = {
+		socket_read, socket_pending, socket_error, socket_close
+	};
+	struct socket_bytes *s = malloc(sizeof(*s));
+
+	if (s == NULL) {
+		(void)close_failed(fd);
+		return (NULL);
+	}
+	s->bytes.ops = &ops;
+	s->bytes.fd = fd;
+	s->bytes.wanted = POLLIN;
+	s->bytes.established = 1;
+	s->was_reset = was_reset;
+	return (&s->bytes);
+}

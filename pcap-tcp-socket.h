@@ -11,6 +11,8 @@
 
 #include <stddef.h>
 
+#include "pcap-tcp-bytes.h"
+
 struct addrinfo;
 
 /*
@@ -35,5 +37,12 @@ int	pcap_tcp_listen(const struct addrinfo *address);
  * Returns a socket, or -1: EAGAIN if there is none.
  */
 int	pcap_tcp_accept(int fd, int keepalive, char *peer, size_t size);
+
+/*
+ * The bytes that come from a connected socket, which is theirs from now on.
+ * was_reset: pcap_tcp_connect_result() has taken the socket's ECONNRESET.
+ * Returns NULL if out of memory; the socket is closed then.
+ */
+struct pcap_tcp_bytes *pcap_tcp_socket_bytes(int fd, int was_reset);
 
 #endif

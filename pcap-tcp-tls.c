@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * pcap-tcp-tls.c - TLS over a socket, by OpenSSL 3
+ * pcap-tcp-tls.c - TLS over a connection, by OpenSSL 3
  */
 
 #ifdef HAVE_CONFIG_H
@@ -16,89 +16,51 @@
 #ifdef PCAP_TCP_TLS
 
 #include <arpa/inet.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
-
-/*
- * OpenSSL is loaded when it is needed, so that the many programs that never
- * open a TLS device are spared it.
- */
-#define STRING(x)	#x
-#define SONAME(version)	"libssl.so." STRING(version)
-
-#define FUNCTIONS(F) \
-	F(BIO_clear_flags) F(BIO_get_data) F(BIO_meth_new) \
-	F(BIO_meth_set_ctrl) F(BIO_meth_set_read) F(BIO_meth_set_write) \
-	F(BIO_new) F(BIO_set_data) F(BIO_set_flags) F(BIO_set_init) \
-	F(ERR_clear_error) F(ERR_get_error) F(ERR_new) F(ERR_peek_error) \
-	F(ERR_reason_error_string) F(ERR_set_error) F(SSL_ctrl) \
-	F(SSL_CTX_ctrl) F(SSL_CTX_free) F(SSL_CTX_load_verify_file) \
-	F(SSL_CTX_check_private_key) F(SSL_CTX_new) \
-	F(SSL_CTX_set_client_CA_list) F(SSL_CTX_set_default_passwd_cb) \
-	F(SSL_CTX_set_default_verify_paths) \
-	F(SSL_CTX_set_num_tickets) F(SSL_CTX_set_options) \
-	F(SSL_CTX_set_verify) F(SSL_CTX_use_certificate_chain_file) \
-	F(SSL_CTX_use_PrivateKey_file) F(SSL_do_handshake) F(SSL_free) \
-	F(SSL_get0_param) F(SSL_get_error) F(SSL_get_verify_result) \
-	F(SSL_load_client_CA_file) F(SSL_new) F(SSL_pending) F(SSL_read) \
-	F(SSL_set1_host) F(SSL_set_accept_state) F(SSL_set_bio) \
-	F(SSL_set_connect_state) F(SSL_set_hostflags) F(TLS_client_method) \
-	F(TLS_server_method) F(X509_verify_cert_error_string) \
-	F(X509_VERIFY_PARAM_set1_ip_asc)
-
-#define DECLARE(function)	__typeof__(&function) function;
-static struct {
-	FUNCTIONS(DECLARE)
-} ssl;
+#include "pcap-tcp-openssl.h"
 
 struct pcap_tcp_tls_context {
 	SSL_CTX *ctx;
+	BIO_METHOD *method;	/* how TLS reads the connection */
 	int listening;
 	int verify_name;
 };
 
-struct pcap_tcp_tls {
+struct tls_bytes {
+	struct pcap_tcp_bytes bytes;	/* first */
+	struct pcap_tcp_bytes *connection;
 	SSL *ssl;
-	int fd;
-	int established;	/* the handshake is done */
-	int at_end;		/* the peer has closed fd */
-	int drained;		/* fd had nothing more to read */
-	int errnum;		/* of fd */
-	short events;
-	char error[PCAP_TCP_TLS_ERROR];
+	int at_end;		/* The peer has closed the connection. */
+	int drained;		/* The connection had nothing more to read. */
+	int errnum;		/* of the connection, 0: none */
+	char error[160];
 };
 
-static BIO_METHOD *socket_method;
+static const struct pcap_tcp_openssl *const ssl = &pcap_tcp_openssl;
 
 /*
  * OpenSSL's own socket BIO would raise SIGPIPE, which a program that only
  * reads packets does not expect.
  */
 static int
-socket_read(BIO *bio, char *buf, int size)
+read_connection(BIO *bio, char *buf, int size)
 {
-	struct pcap_tcp_tls *t = ssl.BIO_get_data(bio);
+	struct tls_bytes *t = ssl->BIO_get_data(bio);
 	ssize_t n;
 
-	ssl.BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
-	do {
-		n = read(t->fd, buf, (size_t)size);
-	} while (n == -1 && errno == EINTR);
+	ssl->BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
+	n = pcap_tcp_bytes_read(t->connection, buf, (size_t)size);
 	t->drained = n == -1 && errno == EAGAIN;
 	if (t->drained)
-		ssl.BIO_set_flags(bio,
+		ssl->BIO_set_flags(bio,
 		    BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
 	else if (n == -1)
 		t->errnum = errno;
@@ -107,108 +69,38 @@ socket_read(BIO *bio, char *buf, int size)
 }
 
 static int
-socket_write(BIO *bio, const char *buf, int size)
+write_connection(BIO *bio, const char *buf, int size)
 {
-	struct pcap_tcp_tls *t = ssl.BIO_get_data(bio);
+	struct tls_bytes *t = ssl->BIO_get_data(bio);
 	ssize_t n;
+	char c;
 
-	ssl.BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
+	ssl->BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
 	do {
-		n = send(t->fd, buf, (size_t)size, MSG_NOSIGNAL);
+		n = send(t->bytes.fd, buf, (size_t)size, MSG_NOSIGNAL);
 	} while (n == -1 && errno == EINTR);
 	if (n == -1 && errno == EAGAIN)
-		ssl.BIO_set_flags(bio,
+		ssl->BIO_set_flags(bio,
 		    BIO_FLAGS_WRITE | BIO_FLAGS_SHOULD_RETRY);
-	else if (n == -1 && errno == EPIPE)
+	else if (n == -1 && errno == EPIPE &&
+	    pcap_tcp_bytes_read(t->connection, &c, 1) != -1)
 		t->at_end = 1;
 	else if (n == -1)
+		/* After EPIPE, the read's: was the connection reset? */
 		t->errnum = errno;
 	return ((int)n);
 }
 
 static long
-socket_ctrl(BIO *bio, int command, long number, void *pointer)
+control_connection(BIO *bio, int command, long number, void *pointer)
 {
-	const struct pcap_tcp_tls *t = ssl.BIO_get_data(bio);
+	const struct tls_bytes *t = ssl->BIO_get_data(bio);
 
 	(void)number;
 	(void)pointer;
 	if (command == BIO_CTRL_EOF)
 		return (t->at_end);
 	return (command == BIO_CTRL_FLUSH);
-}
-
-/* Returns NULL, or what is missing. */
-static const char *
-load(void)
-{
-	void *library = dlopen(SONAME(OPENSSL_SHLIB_VERSION),
-	    RTLD_NOW | RTLD_LOCAL);
-	void *address;
-
-	if (library == NULL)
-		return (dlerror());
-#define LOAD(function) \
-	address = dlsym(library, #function); \
-	if (address == NULL) \
-		return (#function); \
-	memcpy(&ssl.function, &address, sizeof(address));
-	FUNCTIONS(LOAD)
-	socket_method = ssl.BIO_meth_new(BIO_TYPE_SOURCE_SINK, "pcap-tcp");
-	if (socket_method == NULL)
-		return ("memory");
-	ssl.BIO_meth_set_read(socket_method, socket_read);
-	ssl.BIO_meth_set_write(socket_method, socket_write);
-	ssl.BIO_meth_set_ctrl(socket_method, socket_ctrl);
-	return (NULL);
-}
-
-/* Returns NULL, or what is missing: for now, maybe. */
-static const char *
-load_once(void)
-{
-	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-	static int loaded;
-	const char *missing = NULL;
-
-	pthread_mutex_lock(&mutex);
-	if (!loaded)
-		missing = load();
-	loaded = missing == NULL;
-	pthread_mutex_unlock(&mutex);
-	return (missing);
-}
-
-/*
- * The error queue is the thread's: it has to be empty for SSL_get_error(), but
- * what the program left in it is the program's and comes back.
- */
-struct program_errors {
-	unsigned int n;
-	unsigned long code[16];		/* OpenSSL keeps no more */
-};
-
-static void
-enter(struct program_errors *errors)
-{
-	unsigned long code;
-
-	errors->n = 0;
-	while ((code = ssl.ERR_get_error()) != 0 && errors->n < 16)
-		errors->code[errors->n++] = code;
-}
-
-static void
-leave(const struct program_errors *errors)
-{
-	unsigned int i;
-
-	ssl.ERR_clear_error();
-	for (i = 0; i < errors->n; i++) {
-		ssl.ERR_new();
-		ssl.ERR_set_error(ERR_GET_LIB(errors->code[i]),
-		    ERR_GET_REASON(errors->code[i]), NULL);
-	}
 }
 
 /* A key that wants a passphrase is refused: there is nobody to ask. */
@@ -222,14 +114,6 @@ no_passphrase(char *buf, int size, int writing, void *user)
 	return (-1);
 }
 
-static const char *
-last_reason(void)
-{
-	const char *reason = ssl.ERR_reason_error_string(ssl.ERR_peek_error());
-
-	return (reason != NULL ? reason : "unknown error");
-}
-
 /* Says what is wrong with a PEM file; returns -1. */
 static int
 refuse_file(const char *option, const char *file, const char *expected,
@@ -240,7 +124,7 @@ refuse_file(const char *option, const char *file, const char *expected,
 		    file, strerror(errno));
 	else
 		snprintf(errbuf, size, "%s=%.100s: expected %s (%s)", option,
-		    file, expected, last_reason());
+		    file, expected, pcap_tcp_openssl_reason());
 	return (-1);
 }
 
@@ -250,18 +134,18 @@ load_own(SSL_CTX *ctx, const struct pcap_tcp_device *device, char *errbuf,
 {
 	if (device->cert == NULL)
 		return (0);
-	if (ssl.SSL_CTX_use_certificate_chain_file(ctx, device->cert) != 1)
+	if (ssl->SSL_CTX_use_certificate_chain_file(ctx, device->cert) != 1)
 		return (refuse_file("cert", device->cert,
 		    "a certificate in PEM", errbuf, size));
-	ssl.ERR_clear_error();
-	if (ssl.SSL_CTX_use_PrivateKey_file(ctx, device->key,
+	ssl->ERR_clear_error();
+	if (ssl->SSL_CTX_use_PrivateKey_file(ctx, device->key,
 	    SSL_FILETYPE_PEM) != 1 &&
-	    ERR_GET_REASON(ssl.ERR_peek_error()) != X509_R_KEY_VALUES_MISMATCH)
+	    ERR_GET_REASON(ssl->ERR_peek_error()) != X509_R_KEY_VALUES_MISMATCH)
 		return (refuse_file("key", device->key,
 		    "a private key in PEM, without a passphrase", errbuf,
 		    size));
 	/* One of another type is kept beside the certificate. */
-	if (ssl.SSL_CTX_check_private_key(ctx) == 1)
+	if (ssl->SSL_CTX_check_private_key(ctx) == 1)
 		return (0);
 	snprintf(errbuf, size, "key=%.100s does not belong to cert=%.100s",
 	    device->key, device->cert);
@@ -278,31 +162,63 @@ load_trusted(SSL_CTX *ctx, const struct pcap_tcp_device *device,
 		return (0);
 	if (listening)
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-	ssl.SSL_CTX_set_verify(ctx, mode, NULL);
+	ssl->SSL_CTX_set_verify(ctx, mode, NULL);
 	if (device->ca == NULL) {
-		if (ssl.SSL_CTX_set_default_verify_paths(ctx) == 1)
+		if (ssl->SSL_CTX_set_default_verify_paths(ctx) == 1)
 			return (0);
 		snprintf(errbuf, size, "no trust store: ca= names one");
 		return (-1);
 	}
-	if (ssl.SSL_CTX_load_verify_file(ctx, device->ca) != 1)
+	if (ssl->SSL_CTX_load_verify_file(ctx, device->ca) != 1)
 		return (refuse_file("ca", device->ca, "certificates in PEM",
 		    errbuf, size));
 	/* A client picks its certificate by this list. */
 	if (listening)
-		ssl.SSL_CTX_set_client_CA_list(ctx,
-		    ssl.SSL_load_client_CA_file(device->ca));
+		ssl->SSL_CTX_set_client_CA_list(ctx,
+		    ssl->SSL_load_client_CA_file(device->ca));
 	return (0);
+}
+
+static int
+set_up_context(struct pcap_tcp_tls_context *c,
+    const struct pcap_tcp_device *device, char *errbuf, size_t size)
+{
+	c->method = ssl->BIO_meth_new(BIO_TYPE_SOURCE_SINK, "pcap-tcp");
+	c->ctx = ssl->SSL_CTX_new(c->listening ? ssl->TLS_server_method() :
+	    ssl->TLS_client_method());
+	if (c->method == NULL || c->ctx == NULL) {
+		snprintf(errbuf, size, "OpenSSL: %s",
+		    pcap_tcp_openssl_reason());
+		return (-1);
+	}
+	ssl->BIO_meth_set_read(c->method, read_connection);
+	ssl->BIO_meth_set_write(c->method, write_connection);
+	ssl->BIO_meth_set_ctrl(c->method, control_connection);
+	ssl->SSL_CTX_ctrl(c->ctx, SSL_CTRL_SET_MIN_PROTO_VERSION,
+	    TLS1_2_VERSION, NULL);
+	ssl->SSL_CTX_set_options(c->ctx,
+	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
+	/* A peer could keep a read busy with TLS's own messages. */
+	ssl->SSL_CTX_ctrl(c->ctx, SSL_CTRL_CLEAR_MODE, SSL_MODE_AUTO_RETRY,
+	    NULL);
+	/* Nothing to resume: a stream starts anew. */
+	ssl->SSL_CTX_ctrl(c->ctx, SSL_CTRL_SET_SESS_CACHE_MODE,
+	    SSL_SESS_CACHE_OFF, NULL);
+	ssl->SSL_CTX_set_num_tickets(c->ctx, 0);
+	ssl->SSL_CTX_set_default_passwd_cb(c->ctx, no_passphrase);
+	if (load_own(c->ctx, device, errbuf, size) == -1)
+		return (-1);
+	return (load_trusted(c->ctx, device, c->listening, errbuf, size));
 }
 
 struct pcap_tcp_tls_context *
 pcap_tcp_tls_context_new(const struct pcap_tcp_device *device, int listening,
     char *errbuf, size_t size)
 {
-	const char *missing = load_once();
+	const char *missing = pcap_tcp_openssl_load();
 	struct pcap_tcp_tls_context *c;
-	struct program_errors errors;
-	int status = -1;
+	struct pcap_tcp_openssl_errors errors;
+	int status;
 
 	if (missing != NULL) {
 		snprintf(errbuf, size, "TLS needs OpenSSL (install libssl%d): "
@@ -316,30 +232,9 @@ pcap_tcp_tls_context_new(const struct pcap_tcp_device *device, int listening,
 	}
 	c->listening = listening;
 	c->verify_name = device->verify;
-	enter(&errors);
-	c->ctx = ssl.SSL_CTX_new(listening ? ssl.TLS_server_method() :
-	    ssl.TLS_client_method());
-	if (c->ctx == NULL)
-		snprintf(errbuf, size, "OpenSSL: %s", last_reason());
-	else {
-		ssl.SSL_CTX_ctrl(c->ctx, SSL_CTRL_SET_MIN_PROTO_VERSION,
-		    TLS1_2_VERSION, NULL);
-		ssl.SSL_CTX_set_options(c->ctx,
-		    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
-		/* A peer could keep a read busy with TLS's own messages. */
-		ssl.SSL_CTX_ctrl(c->ctx, SSL_CTRL_CLEAR_MODE,
-		    SSL_MODE_AUTO_RETRY, NULL);
-		/* Nothing to resume: a stream starts anew. */
-		ssl.SSL_CTX_ctrl(c->ctx, SSL_CTRL_SET_SESS_CACHE_MODE,
-		    SSL_SESS_CACHE_OFF, NULL);
-		ssl.SSL_CTX_set_num_tickets(c->ctx, 0);
-		ssl.SSL_CTX_set_default_passwd_cb(c->ctx, no_passphrase);
-		status = load_own(c->ctx, device, errbuf, size);
-		if (status == 0)
-			status = load_trusted(c->ctx, device, listening,
-			    errbuf, size);
-	}
-	leave(&errors);
+	pcap_tcp_openssl_enter(&errors);
+	status = set_up_context(c, device, errbuf, size);
+	pcap_tcp_openssl_leave(&errors);
 	if (status == 0)
 		return (c);
 	pcap_tcp_tls_context_free(c);
@@ -351,7 +246,8 @@ pcap_tcp_tls_context_free(struct pcap_tcp_tls_context *c)
 {
 	if (c == NULL)
 		return;
-	ssl.SSL_CTX_free(c->ctx);
+	ssl->SSL_CTX_free(c->ctx);
+	ssl->BIO_meth_free(c->method);
 	free(c);
 }
 
@@ -369,64 +265,23 @@ set_host(SSL *s, const char *host, int verify)
 	is_numeric = inet_pton(AF_INET, numeric, &address) == 1 ||
 	    inet_pton(AF_INET6, numeric, &address) == 1;
 	/* RFC 6066, 3: no numeric addresses in a server name. */
-	if (!is_numeric && ssl.SSL_ctrl(s, SSL_CTRL_SET_TLSEXT_HOSTNAME,
+	if (!is_numeric && ssl->SSL_ctrl(s, SSL_CTRL_SET_TLSEXT_HOSTNAME,
 	    TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t)host) != 1)
 		return (0);
 	if (!verify)
 		return (1);
 	if (is_numeric)
-		return (ssl.X509_VERIFY_PARAM_set1_ip_asc(
-		    ssl.SSL_get0_param(s), numeric));
-	ssl.SSL_set_hostflags(s, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	return (ssl.SSL_set1_host(s, host));
-}
-
-struct pcap_tcp_tls *
-pcap_tcp_tls_new(struct pcap_tcp_tls_context *c, int fd, const char *host)
-{
-	struct pcap_tcp_tls *t = calloc(1, sizeof(*t));
-	struct program_errors errors;
-	BIO *bio = NULL;
-
-	if (t == NULL)
-		return (NULL);
-	t->fd = fd;
-	enter(&errors);
-	t->ssl = ssl.SSL_new(c->ctx);
-	if (t->ssl != NULL)
-		bio = ssl.BIO_new(socket_method);
-	if (bio != NULL) {
-		ssl.BIO_set_data(bio, t);
-		ssl.BIO_set_init(bio, 1);
-		ssl.SSL_set_bio(t->ssl, bio, bio);
-		if (c->listening)
-			ssl.SSL_set_accept_state(t->ssl);
-		else
-			ssl.SSL_set_connect_state(t->ssl);
-	}
-	if (bio == NULL ||
-	    (host != NULL && !set_host(t->ssl, host, c->verify_name))) {
-		pcap_tcp_tls_free(t);
-		t = NULL;
-	}
-	leave(&errors);
-	return (t);
-}
-
-void
-pcap_tcp_tls_free(struct pcap_tcp_tls *t)
-{
-	if (t == NULL)
-		return;
-	ssl.SSL_free(t->ssl);
-	free(t);
+		return (ssl->X509_VERIFY_PARAM_set1_ip_asc(
+		    ssl->SSL_get0_param(s), numeric));
+	ssl->SSL_set_hostflags(s, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	return (ssl->SSL_set1_host(s, host));
 }
 
 /* The certificate of the peer: what is wrong, and what to do. */
 static void
-explain_certificate(struct pcap_tcp_tls *t)
+explain_certificate(struct tls_bytes *t)
 {
-	long result = ssl.SSL_get_verify_result(t->ssl);
+	long result = ssl->SSL_get_verify_result(t->ssl);
 	const char *advice;
 
 	switch (result) {
@@ -449,13 +304,13 @@ explain_certificate(struct pcap_tcp_tls *t)
 	}
 	snprintf(t->error, sizeof(t->error),
 	    "certificate verification failed: %s%s",
-	    ssl.X509_verify_cert_error_string(result), advice);
+	    ssl->X509_verify_cert_error_string(result), advice);
 }
 
 static void
-explain(struct pcap_tcp_tls *t)
+explain(struct tls_bytes *t)
 {
-	switch (ERR_GET_REASON(ssl.ERR_peek_error())) {
+	switch (ERR_GET_REASON(ssl->ERR_peek_error())) {
 
 	case SSL_R_CERTIFICATE_VERIFY_FAILED:
 		explain_certificate(t);
@@ -485,37 +340,39 @@ explain(struct pcap_tcp_tls *t)
 		break;
 
 	default:
-		snprintf(t->error, sizeof(t->error), "TLS: %s", last_reason());
+		snprintf(t->error, sizeof(t->error), "TLS: %s", pcap_tcp_openssl_reason());
 		break;
 	}
 }
 
 /* What a call that returned status wants: -1 with errno, 0 at the end. */
 static int
-not_done(struct pcap_tcp_tls *t, int status)
+not_done(struct tls_bytes *t, int status)
 {
-	switch (ssl.SSL_get_error(t->ssl, status)) {
+	switch (ssl->SSL_get_error(t->ssl, status)) {
 
 	case SSL_ERROR_WANT_READ:
-		t->events = POLLIN;
+		t->bytes.wanted = POLLIN;
 		errno = t->drained ? EAGAIN : EINTR;
 		return (-1);
 
 	case SSL_ERROR_WANT_WRITE:
-		t->events = POLLOUT;
+		t->bytes.wanted = POLLOUT;
 		errno = EAGAIN;
 		return (-1);
 
 	case SSL_ERROR_ZERO_RETURN:
-		errno = ECONNABORTED;
-		return (0);
+		if (t->bytes.established)
+			return (0);
+		t->at_end = 1;
+		/* FALLTHROUGH */
 
 	default:
 		if (t->errnum != 0) {
 			errno = t->errnum;
 			return (-1);
 		}
-		if (t->at_end && !t->established)
+		if (t->at_end && !t->bytes.established)
 			snprintf(t->error, sizeof(t->error),
 			    "closed within the TLS handshake");
 		else
@@ -525,58 +382,105 @@ not_done(struct pcap_tcp_tls *t, int status)
 	}
 }
 
-static int
-call(struct pcap_tcp_tls *t, void *buf, size_t size)
+static ssize_t
+tls_read(struct pcap_tcp_bytes *b, void *buf, size_t size)
 {
-	struct program_errors errors;
+	struct tls_bytes *t = (struct tls_bytes *)b;
+	struct pcap_tcp_openssl_errors errors;
 	int status, saved_errno;
 
-	enter(&errors);
+	pcap_tcp_openssl_enter(&errors);
 	t->drained = 0;
-	status = buf == NULL ? ssl.SSL_do_handshake(t->ssl) :
-	    ssl.SSL_read(t->ssl, buf, size > INT_MAX ? INT_MAX : (int)size);
+	if (b->established)
+		status = ssl->SSL_read(t->ssl, buf,
+		    size > INT_MAX ? INT_MAX : (int)size);
+	else
+		status = ssl->SSL_do_handshake(t->ssl);
 	if (status <= 0)
 		status = not_done(t, status);
+	else if (!b->established) {
+		b->established = 1;
+		b->wanted = POLLIN;
+		errno = EINTR;
+		status = -1;
+	}
 	saved_errno = errno;
-	leave(&errors);
+	pcap_tcp_openssl_leave(&errors);
 	errno = saved_errno;
 	return (status);
 }
 
-int
-pcap_tcp_tls_handshake(struct pcap_tcp_tls *t)
+static int
+tls_pending(const struct pcap_tcp_bytes *b)
 {
-	int status = call(t, NULL, 0);
+	return (ssl->SSL_pending(((const struct tls_bytes *)b)->ssl) > 0);
+}
 
-	t->established = status == 1;
+static const char *
+tls_error(const struct pcap_tcp_bytes *b)
+{
+	return (((const struct tls_bytes *)b)->error);
+}
+
+static void
+tls_close(struct pcap_tcp_bytes *b)
+{
+	struct tls_bytes *t = (struct tls_bytes *)b;
+
+	ssl->SSL_free(t->ssl);
+	pcap_tcp_bytes_close(t->connection);
+	free(t);
+}
+
+/* Returns -1 if out of memory. */
+static int
+set_up(struct tls_bytes *t, const struct pcap_tcp_tls_context *c,
+    const char *host)
+{
+	BIO *bio = NULL;
+
+	t->ssl = ssl->SSL_new(c->ctx);
+	if (t->ssl != NULL)
+		bio = ssl->BIO_new(c->method);
+	if (bio == NULL)
+		return (-1);
+	ssl->BIO_set_data(bio, t);
+	ssl->BIO_set_init(bio, 1);
+	ssl->SSL_set_bio(t->ssl, bio, bio);
+	if (c->listening)
+		ssl->SSL_set_accept_state(t->ssl);
+	else
+		ssl->SSL_set_connect_state(t->ssl);
+	return (host == NULL || set_host(t->ssl, host, c->verify_name) ?
+	    0 : -1);
+}
+
+struct pcap_tcp_bytes *
+pcap_tcp_tls_bytes(struct pcap_tcp_tls_context *c,
+    struct pcap_tcp_bytes *connection, const char *host)
+{
+	static const struct pcap_tcp_bytes_ops ops = {
+		tls_read, tls_pending, tls_error, tls_close
+	};
+	struct tls_bytes *t = calloc(1, sizeof(*t));
+	struct pcap_tcp_openssl_errors errors;
+	int status;
+
+	if (t == NULL) {
+		pcap_tcp_bytes_close(connection);
+		return (NULL);
+	}
+	t->bytes.ops = &ops;
+	t->bytes.fd = connection->fd;
+	t->bytes.wanted = POLLIN;
+	t->connection = connection;
+	pcap_tcp_openssl_enter(&errors);
+	status = set_up(t, c, host);
+	pcap_tcp_openssl_leave(&errors);
 	if (status == 0)
-		snprintf(t->error, sizeof(t->error),
-		    "closed within the TLS handshake");
-	return (t->established ? 0 : -1);
-}
-
-ssize_t
-pcap_tcp_tls_read(struct pcap_tcp_tls *t, void *buf, size_t size)
-{
-	return (call(t, buf, size));
-}
-
-short
-pcap_tcp_tls_events(const struct pcap_tcp_tls *t)
-{
-	return (t->events);
-}
-
-int
-pcap_tcp_tls_pending(const struct pcap_tcp_tls *t)
-{
-	return (ssl.SSL_pending(t->ssl) > 0);
-}
-
-const char *
-pcap_tcp_tls_error(const struct pcap_tcp_tls *t)
-{
-	return (t->error);
+		return (&t->bytes);
+	tls_close(&t->bytes);
+	return (NULL);
 }
 
 #else /* PCAP_TCP_TLS */

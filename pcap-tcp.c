@@ -5,7 +5,7 @@
  * pcap-tcp.c - PCAP-over-IP: reads the pcap streams that TCP peers send as
  * if they came from a network interface.
  *
- *	socket -> source's buffer -> decoder -> merge -> filter -> callback
+ *	socket -> stream -> decoder -> merge -> stages -> filter -> callback
  */
 
 #ifdef HAVE_CONFIG_H
@@ -23,6 +23,7 @@
 #include "pcap-tcp-device.h"
 #include "pcap-tcp-events.h"
 #include "pcap-tcp-feed.h"
+#include "pcap-tcp-linktype.h"
 #include "pcap-tcp-named.h"
 #include "pcap-tcp-signal.h"
 
@@ -33,10 +34,12 @@
 #define MAX_HOLD	100	/* ms */
 
 struct pcap_tcp {
+	struct pcap_tcp_batch run;	/* records to deliver next */
 	struct pcap_tcp_feed feed;
 	struct pcap_tcp_events events;
 	int nonblock;
-	int has_pseudo_header;
+	pcap_tcp_stage *stage;		/* NULL: none */
+	struct pcap_tcp_pseudo_headers pseudo_headers;
 	int dlt;		/* what the device name says, or -1 */
 	struct pcap_tcp_device device;
 };
@@ -69,9 +72,30 @@ wait_for_sources(pcap_t *p, int64_t until)
 	events = pcap_tcp_feed_wait(&pt->feed, -1, pt->nonblock ? 0 : until);
 	if (events == -1)
 		return (PCAP_ERROR);
-	if (events & PCAP_TCP_EVENT_WAKE)
-		pcap_tcp_events_clear_wake(&pt->events);
 	return (!pt->nonblock || events != 0);
+}
+
+/* Takes the next run of records; 0 if none can be had without waiting. */
+static int
+refill(struct pcap_tcp *pt)
+{
+	struct pcap_tcp_batch *run = &pt->run;
+
+	do {
+		if (!pcap_tcp_feed_next(&pt->feed, run))
+			return (0);
+		if (pt->stage != NULL)
+			run->end = run->next + pt->stage(&pt->pseudo_headers,
+			    run->next, (size_t)(run->end - run->next));
+	} while (run->next == run->end);
+	return (1);
+}
+
+/* Is there a record to deliver, or can one be had without waiting? */
+static int
+has_record(struct pcap_tcp *pt)
+{
+	return (pt->run.next != pt->run.end || refill(pt));
 }
 
 /*
@@ -82,73 +106,16 @@ static void
 update_readiness(pcap_t *p)
 {
 	struct pcap_tcp *pt = p->priv;
-	int64_t deadline;
+	int64_t deadline = has_record(pt) ? 0 :
+	    pcap_tcp_feed_deadline(&pt->feed);
 
-	if (pcap_tcp_feed_has_next(&pt->feed) ||
-	    pcap_tcp_feed_ready(&pt->feed, &deadline))
-		pcap_tcp_events_set_ready(&pt->events, 1);
-	else {
-		pcap_tcp_events_set_ready(&pt->events, 0);
+	pcap_tcp_events_set_ready(&pt->events, deadline == 0);
+	if (deadline != 0) {
+		pcap_tcp_feed_watch(&pt->feed);
 		pcap_tcp_events_set_timer(&pt->events, deadline);
 	}
 	if (p->break_loop)
 		pcap_tcp_events_wake(&pt->events);
-}
-
-/*
- * Link types whose packets begin with a pseudo-header that libpcap puts into
- * this machine's byte order, or that filters expect in the first stream's.
- */
-static int
-has_pseudo_header(int dlt)
-{
-	switch (dlt) {
-
-	case DLT_ENC:
-	case DLT_LINUX_SLL:
-	case DLT_LINUX_SLL2:
-	case DLT_NFLOG:
-	case DLT_NULL:
-	case DLT_PFLOG:
-	case DLT_USB_LINUX:
-	case DLT_USB_LINUX_MMAPPED:
-		return (1);
-
-	default:
-		return (0);
-	}
-}
-
-static void
-swap_family(u_char *data)
-{
-	u_char family[4] = { data[3], data[2], data[1], data[0] };
-
-	memcpy(data, family, sizeof(family));
-}
-
-/*
- * Brings a packet's pseudo-header into order, in place or a little in front
- * of it: libpcap wants it aligned, and there is room, as the record's header
- * has been parsed and may be overwritten.  Returns where the packet is.
- */
-static u_char *
-fix_pseudo_header(const pcap_t *p, int swapped, struct pcap_pkthdr *h,
-    u_char *data)
-{
-	if (p->linktype == DLT_NULL || p->linktype == DLT_ENC) {
-		/*
-		 * Filters are made for an AF_ value in the byte order of the
-		 * sender, which must not change when the sender's does.
-		 */
-		if (swapped != p->swapped && h->caplen >= 4)
-			swap_family(data);
-		return (data);
-	}
-	data = memmove(data - (uintptr_t)data % sizeof(uint64_t), data,
-	    h->caplen);
-	pcapint_post_process(p->linktype, swapped, h, data);
-	return (data);
 }
 
 /*
@@ -160,18 +127,15 @@ static int
 deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 {
 	struct pcap_tcp *pt = p->priv;
-	struct pcap_tcp_feed *f = &pt->feed;
 	const struct bpf_insn *fcode;
 	struct pcap_pkthdr h;
 	u_char *data;
 	int left = cnt;
 
-	while (left > 0 && !p->break_loop && pcap_tcp_feed_has_next(f)) {
-		h = f->next->h;
-		data = f->next->data;
-		f->next++;
-		if (pt->has_pseudo_header)
-			data = fix_pseudo_header(p, f->swapped, &h, data);
+	while (left > 0 && !p->break_loop && has_record(pt)) {
+		h = pt->run.next->h;
+		data = pt->run.next->data;
+		pt->run.next++;
 		/* As in a kernel, the filter sees more than the snapshot. */
 		fcode = p->fcode.bf_insns;
 		if (fcode == NULL ||
@@ -263,7 +227,7 @@ pcap_tcp_read(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 		return (wait_and_deliver(p, cnt, callback, user));
 	/* Fast path: records remain, and the descriptor already says so. */
 	if (!pt->events.wake_is_set || p->break_loop ||
-	    !pcap_tcp_feed_has_next(&pt->feed))
+	    pt->run.next == pt->run.end)
 		update_readiness(p);
 	return (n);
 }
@@ -272,8 +236,12 @@ static int
 pcap_tcp_stats(pcap_t *p, struct pcap_stat *ps)
 {
 	const struct pcap_tcp *pt = p->priv;
+	const struct pcap_tcp_feed *f = &pt->feed;
 
-	pcap_tcp_feed_stats(&pt->feed, ps);
+	ps->ps_recv = (u_int)(f->received -
+	    (uint64_t)(pt->run.end - pt->run.next));
+	ps->ps_drop = (u_int)f->peers.common.decoding.dropped;
+	ps->ps_ifdrop = (u_int)f->peers.common.decoding.if_dropped;
 	return (0);
 }
 
@@ -298,17 +266,13 @@ pcap_tcp_setdirection(pcap_t *p, pcap_direction_t direction)
 static int
 pcap_tcp_getnonblock(pcap_t *p)
 {
-	struct pcap_tcp *pt = p->priv;
-
-	return (pt->nonblock);
+	return (((struct pcap_tcp *)p->priv)->nonblock);
 }
 
 static int
 pcap_tcp_setnonblock(pcap_t *p, int nonblock)
 {
-	struct pcap_tcp *pt = p->priv;
-
-	pt->nonblock = nonblock;
+	((struct pcap_tcp *)p->priv)->nonblock = nonblock;
 	return (0);
 }
 
@@ -324,109 +288,56 @@ pcap_tcp_cleanup(pcap_t *p)
 }
 
 static int
-open_descriptors(pcap_t *p)
-{
-	struct pcap_tcp *pt = p->priv;
-
-	if (pcap_tcp_events_open(&pt->events) == -1) {
-		pcapint_fmt_errmsg_for_errno(p->errbuf, PCAP_ERRBUF_SIZE,
-		    errno, "can't create the device's descriptors");
-		return (-1);
-	}
-	p->fd = pt->events.fd;
-	return (0);
-}
-
-/*
- * Waits for the first stream headers; 0, or -1 with errbuf and errno set.
- */
-static int
-await_streams(pcap_t *p, int stop_fd)
-{
-	struct pcap_tcp *pt = p->priv;
-	int events, opened;
-
-	while ((opened = pcap_tcp_feed_opened(&pt->feed)) == 0) {
-		events = 0;
-		if (pcap_tcp_feed_advance(&pt->feed) == PCAP_TCP_WAIT)
-			events = pcap_tcp_feed_wait(&pt->feed, stop_fd,
-			    PCAP_TCP_NEVER);
-		if (events == -1)
-			return (-1);
-		if (p->break_loop || (events & PCAP_TCP_EVENT_STOP)) {
-			snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
-			    "interrupted while waiting for %s",
-			    pt->feed.ndialed == 1 ? pt->feed.source[0]->peer :
-			    "a pcap stream");
-			errno = EINTR;
-			return (-1);
-		}
-		if (events & PCAP_TCP_EVENT_WAKE)
-			pcap_tcp_events_clear_wake(&pt->events);
-	}
-	return (opened == 1 ? 0 : -1);
-}
-
-static int
 open_streams(pcap_t *p)
 {
 	struct pcap_tcp *pt = p->priv;
 	const struct pcap_tcp_common common = {
 		.device = &pt->device,
-		.precision = p->opt.tstamp_precision,
-		.events = &pt->events
+		.events = &pt->events,
+		.decoding.linktypes = &pcap_tcp_linktypes,
+		.decoding.precision = p->opt.tstamp_precision,
+		.decoding.dlt = pt->dlt
 	};
 	int hold = p->opt.timeout > 0 && p->opt.timeout < MAX_HOLD ?
 	    p->opt.timeout : MAX_HOLD;
 	int stop_fd, status, saved_errno;
 	sigset_t saved;
 
-	if (pcap_tcp_feed_open(&pt->feed, &common, hold, pt->dlt,
-	    p->errbuf) == -1)
+	if (pcap_tcp_events_open(&pt->events) == -1) {
+		pcapint_fmt_errmsg_for_errno(p->errbuf, PCAP_ERRBUF_SIZE,
+		    errno, "can't create the device's descriptors");
+		return (-1);
+	}
+	p->fd = p->selectable_fd = pt->events.fd;
+	if (pcap_tcp_feed_open(&pt->feed, &common, hold, p->errbuf) == -1)
 		return (-1);
 	stop_fd = pcap_tcp_signal_hold(&saved);
-	status = await_streams(p, stop_fd);
+	status = pcap_tcp_feed_await(&pt->feed, stop_fd, &p->break_loop);
 	saved_errno = errno;
 	pcap_tcp_signal_release(stop_fd, &saved);
 	errno = saved_errno;
 	return (status);
 }
 
+/* What the first stream says of the device, or else the device name. */
 static void
-describe_stream(pcap_t *p, const struct pcap_tcp_decoder *d)
-{
-	p->linktype = d->dlt;
-	p->linktype_ext = d->linktype_ext;
-	p->swapped = d->swapped;
-	p->version_major = d->version_major;
-	p->version_minor = d->version_minor;
-}
-
-static int
-pcap_tcp_activate(pcap_t *p)
+describe_device(pcap_t *p)
 {
 	struct pcap_tcp *pt = p->priv;
-	const struct pcap_tcp_source *s;
-	int max_snaplen, saved_errno;
+	const struct pcap_tcp_peer *first =
+	    pcap_tcp_peers_first_stream(&pt->feed.peers);
+	int max_snaplen;
 
-	if (p->opt.rfmon)
-		return (PCAP_ERROR_RFMON_NOTSUP);
-
-	p->breakloop_op = pcap_tcp_breakloop;
-	if (open_descriptors(p) == -1 || open_streams(p) == -1) {
-		saved_errno = errno;
-		p->break_loop = 0;
-		pcap_tcp_cleanup(p);
-		errno = saved_errno;
-		return (PCAP_ERROR);
+	p->linktype = pt->dlt;
+	if (first != NULL) {
+		p->linktype = first->stream.decoder.dlt;
+		p->linktype_ext = first->stream.decoder.linktype_ext;
+		p->swapped = first->stream.decoder.swapped;
+		p->version_major = first->stream.decoder.version_major;
+		p->version_minor = first->stream.decoder.version_minor;
 	}
-
-	s = pcap_tcp_feed_first_stream(&pt->feed);
-	if (s != NULL)
-		describe_stream(p, &s->decoder);
-	else
-		p->linktype = pt->dlt;
-	pt->has_pseudo_header = has_pseudo_header(p->linktype);
+	pt->stage = pcap_tcp_linktype_stage(&pt->pseudo_headers, p->linktype,
+	    p->swapped);
 	/*
 	 * Not the stream's own, which another one may exceed: what the
 	 * program did not ask to be cut is not cut.
@@ -435,7 +346,27 @@ pcap_tcp_activate(pcap_t *p)
 	if (p->snapshot <= 0 || p->snapshot > max_snaplen)
 		p->snapshot = max_snaplen;
 	p->bufsize = PCAP_TCP_BUFFER_SIZE;
-	p->selectable_fd = p->fd;
+}
+
+static int
+pcap_tcp_activate(pcap_t *p)
+{
+	struct pcap_tcp *pt = p->priv;
+	int saved_errno;
+
+	if (p->opt.rfmon)
+		return (PCAP_ERROR_RFMON_NOTSUP);
+
+	p->breakloop_op = pcap_tcp_breakloop;
+	if (open_streams(p) == -1) {
+		saved_errno = errno;
+		p->break_loop = 0;
+		pcap_tcp_cleanup(p);
+		errno = saved_errno;
+		return (PCAP_ERROR);
+	}
+
+	describe_device(p);
 	p->read_op = pcap_tcp_read;
 	p->inject_op = pcap_tcp_inject;
 	p->setfilter_op = pcapint_install_bpf_program;
@@ -463,22 +394,6 @@ pcap_tcp_is_device(const char *name)
 	return (is_ours);
 }
 
-/* A link type's name, or its number in files; -1 if it is none. */
-static int
-parse_linktype(const char *text)
-{
-	char *end;
-	unsigned long number;
-	int dlt = pcap_datalink_name_to_val(text);
-
-	if (dlt != -1 || !PCAP_ISDIGIT(*text))
-		return (dlt);
-	number = strtoul(text, &end, 10);
-	if (*end != '\0' || number > UINT16_MAX)
-		return (-1);
-	return (linktype_to_dlt((int)number));
-}
-
 static int
 parse_device(struct pcap_tcp *pt, const char *device, char *ebuf)
 {
@@ -488,7 +403,7 @@ parse_device(struct pcap_tcp *pt, const char *device, char *ebuf)
 	    PCAP_ERRBUF_SIZE) == -1)
 		return (-1);
 	linktype = pt->device.linktype;
-	pt->dlt = linktype == NULL ? -1 : parse_linktype(linktype);
+	pt->dlt = linktype == NULL ? -1 : pcap_tcp_parse_linktype(linktype);
 	if (linktype != NULL && pt->dlt == -1)
 		return (pcap_tcp_device_refuse(device, "linktype", linktype,
 		    "a link type's name (EN10MB) or number", ebuf,
@@ -564,18 +479,11 @@ pcap_tcp_create(const char *device, char *ebuf, int *is_ours)
 int
 pcap_tcp_findalldevs(pcap_if_list_t *devlistp, char *errbuf)
 {
-	struct pcap_tcp_named named = { 0 }, first = { 0 };
+	struct pcap_tcp_named named = { 0 };
 	const char *description;
 	pcap_if_t *shadowed;
 
 	while (pcap_tcp_named_next(&named)) {
-		/* Of lines with the same name, the first one counts. */
-		if (pcap_tcp_named_find(&first, named.name) &&
-		    first.line != named.line) {
-			pcap_tcp_named_close(&first);
-			continue;
-		}
-		pcap_tcp_named_close(&first);
 		description = *named.description != '\0' ?
 		    named.description : named.device;
 		shadowed = pcapint_find_dev(devlistp, named.name);

@@ -184,6 +184,7 @@ def test_a_file_more_and_a_file_less(workshop):
     new.unlink()
     assert workshop.make() == set()
     assert "pcap_tcp_more" not in workshop.library()
+    assert new.name not in workshop.times()
 
 
 def test_patch_applies_without_fuzz(tmp_path):

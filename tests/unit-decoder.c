@@ -31,7 +31,7 @@ reads_every_magic_order_and_precision(void **state)
 		for (big_endian = 0; big_endian < 2; big_endian++) {
 			start(cases[i].precision, big_endian);
 			put_header(cases[i].magic, 4, 65535, 101);
-			assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+			assert_start();
 			assert_int_equal(decoder.dlt, DLT_RAW);
 			assert_int_equal(decoder.snaplen, 65535);
 			assert_int_equal(decoder.swapped,
@@ -55,20 +55,16 @@ waits_for_the_last_byte(void **state)
 	(void)state;
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 65535, 1);
-	for (len = 0; len < 24; len++) {
-		assert_int_equal(decode(len), PCAP_TCP_MORE);
-		assert_int_equal(record.size, len < 4 ? 4 : 24);
-	}
-	assert_int_equal(decode(24), PCAP_TCP_SKIP);
+	for (len = 0; len < 24; len++)
+		assert_more(len, len < 4 ? 4 : 24);
+	assert_start();
 	end = stream_len;
 	put_record(1, 2, 10, 20);
 	put_data(10);
-	for (len = end; len < stream_len; len++) {
-		assert_int_equal(decode(len), PCAP_TCP_MORE);
-		assert_int_equal(record.size, len < end + 16 ? 16 : 26);
-	}
+	for (len = end; len < stream_len; len++)
+		assert_more(len, len < end + 16 ? 16 : 26);
 	assert_record(1, 2, 10, 20);
-	assert_int_equal(decode(stream_len), PCAP_TCP_MORE);
+	assert_more(stream_len, 16);
 }
 
 static void
@@ -78,14 +74,14 @@ swaps_lengths_as_old_versions_do(void **state)
 	/* 2.2 and older: len first. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 2, 65535, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_start();
 	put_record(1, 2, 9, 3);
 	put_data(3);
 	assert_record(1, 2, 3, 9);
 	/* 2.3: the smaller one is caplen. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 3, 65535, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_start();
 	put_record(1, 2, 9, 3);
 	put_data(3);
 	assert_record(1, 2, 3, 9);
@@ -95,7 +91,7 @@ swaps_lengths_as_old_versions_do(void **state)
 	/* 2.4: caplen first, even where it is the larger one. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 65535, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_start();
 	put_record(1, 2, 9, 3);
 	put_data(9);
 	assert_record(1, 2, 9, 3);
@@ -104,7 +100,7 @@ swaps_lengths_as_old_versions_do(void **state)
 	put_header(USEC, 0, 65535, 1);
 	stream[4] = 543 & 0xff;
 	stream[5] = 543 >> 8;
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_start();
 	put_record(1, 2, 9, 3);
 	put_data(3);
 	assert_record(1, 2, 3, 9);
@@ -117,26 +113,26 @@ takes_headers_as_the_file_reader_does(void **state)
 	/* The snapshot length, where it says nothing sane. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 0, 231);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_start();
 	assert_int_equal(decoder.snaplen, 128 * 1024 * 1024);
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 0x80000000U, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_start();
 	assert_int_equal(decoder.snaplen, MAX_CAPLEN);
 	/* FCS bits are no part of the link type. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 1);
 	put_header(USEC, 4, 65535, 0x24000001);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_start();
 	assert_int_equal(decoder.dlt, 1);
 	assert_int_equal(decoder.linktype_ext, 0x24000000);
 	/* Kuznetzov's cooked Ethernet is 14 bytes longer. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(KUZNETZOV, 4, 100, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_start();
 	assert_int_equal(decoder.snaplen, 114);
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(KUZNETZOV, 4, 0x7fffffff, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_start();
 	assert_int_equal(decoder.snaplen, 0x7fffffff);
 }
 
@@ -146,7 +142,7 @@ cuts_to_the_snapshot_and_keeps_in_step(void **state)
 	(void)state;
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 8, 1);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_start();
 	put_record(1, 0, 20, 60);
 	put_data(20);
 	put_record(2, 0, 0, 0);
@@ -173,12 +169,13 @@ starts_afresh_at_a_second_header(void **state)
 	put_header(NSEC, 3, 100, 1);
 	put_record(5, 6000, 7, 8);
 	put_data(7);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_start();
 	assert_record(1, 2, 3, 4);
 	/* Not before all of it is here. */
-	assert_int_equal(decode(43 + 23), PCAP_TCP_MORE);
-	assert_int_equal(record.size, 24);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_more(43 + 23, 24);
+	assert_int_equal(decoder.offset, 43);
+	assert_more(43 + 24, 16);
+	assert_int_equal(decoder.offset, 43 + 24);
 	assert_int_equal(decoder.dlt, 1);
 	assert_int_equal(decoder.snaplen, 100);
 	assert_record(5, 6, 7, 8);
@@ -219,14 +216,115 @@ finds_a_header_after_any_time(void **state)
 			swapped = order != big;
 			big = order;
 			put_header(magics[j % 3], 4, 65535, 1);
-			assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+			assert_start();
 			assert_record(seconds[i], 999999, 0, 4);
 			assert_record(seconds[i] & 0xffff0000, 2, 1, 4);
 			assert_record(seconds[i] + 1, 1, 0, 4);
-			assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+			assert_more(stream_len, j % 3 == 2 ? 24 : 16);
+			assert_int_equal(decoder.offset, stream_len);
 			assert_int_equal(decoder.swapped, swapped);
 		}
 	}
+}
+
+/* What is asked for and not here yet is not looked at again. */
+static void
+returns_at_once_without_the_needed_bytes(void **state)
+{
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_header(USEC, 4, 65535, 1);
+	put_record(1, 2, 3, 4);
+	put_data(3);
+	assert_int_equal(decode_batch(stream_len, stream_len + 1, &record, 1),
+	    0);
+	assert_int_equal(input.needed, stream_len + 1);
+	assert_int_equal(decoder.offset, 0);
+	assert_int_equal(decode_batch(stream_len, stream_len, &record, 1), 1);
+	assert_int_equal(input.needed, 1);
+}
+
+/* No records, one header; and with a started stream, nothing at all. */
+static void
+stops_after_the_header(void **state)
+{
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_header(USEC, 4, 65535, 1);
+	put_header(USEC, 4, 100, 1);
+	put_record(1, 2, 0, 4);
+	assert_start();
+	assert_int_equal(decoder.offset, 24);
+	assert_int_equal(decoder.snaplen, 65535);
+	assert_int_equal(decode_batch(stream_len, 1, &record, 0), 0);
+	assert_int_equal(decoder.offset, 24);
+	assert_record(1, 2, 0, 4);
+	assert_int_equal(decoder.snaplen, 100);
+}
+
+static void
+fills_a_batch_and_leaves_the_rest(void **state)
+{
+	struct pcap_tcp_record r[4];
+	uint32_t sec;
+	size_t i;
+
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, is_big_endian());
+	put_header(USEC, 4, 65535, 1);
+	for (sec = 1; sec <= 7; sec++) {
+		/* The fifth is of another period. */
+		put_record(sec == 5 ? 0x70000000 : sec, 0, sec, 60);
+		put_data(sec);
+	}
+	assert_int_equal(decode_batch(stream_len, 1, r, 3), 3);
+	assert_int_equal(decoder.offset, 24 + 3 * 16 + 1 + 2 + 3);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(r[i].h.ts.tv_sec, i + 1);
+		assert_int_equal(r[i].data[0], i);
+	}
+	assert_int_equal(decode_batch(stream_len, 1, r, 4), 4);
+	assert_int_equal(r[0].h.caplen, 4);
+	assert_int_equal(r[1].h.ts.tv_sec, 0x70000000);
+	assert_int_equal(r[3].h.ts.tv_sec, 7);
+	assert_int_equal(decoder.offset, stream_len);
+	/* What there is before an error is given, with the error. */
+	put_record(8, 0, 0, 60);
+	put_record(9, 0, 0x10000000, 60);
+	assert_int_equal(decode_batch(stream_len, 1, r, 4), 1);
+	assert_int_equal(r[0].h.ts.tv_sec, 8);
+	assert_error("invalid packet capture length 268435456");
+}
+
+/* A device's link type is one for all its streams. */
+static void
+keeps_to_the_link_type(void **state)
+{
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	shared.dlt = DLT_RAW;
+	put_header(USEC, 4, 65535, 1);
+	assert_error("the link type is unknown, the device's is RAW "
+	    "(at byte 0 of");
+	assert_int_equal(decoder.dlt, -1);
+	/* Another stream of the same peer, while the device has none. */
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_header(USEC, 4, 65535, 101);
+	assert_start();
+	pcap_tcp_decoder_restart(&decoder);
+	assert_int_equal(decoder.dlt, DLT_RAW);
+	stream_len = 0;
+	put_header(USEC, 4, 65535, 1);
+	assert_error("the link type is unknown, the device's is RAW");
+	/* A restart is a new chance. */
+	pcap_tcp_decoder_restart(&decoder);
+	stream_len = 0;
+	put_header(USEC, 4, 65535, 101);
+	assert_start();
+	/* A second header in the stream. */
+	put_header(USEC, 4, 65535, 1);
+	assert_error("the link type is unknown, the device's is RAW "
+	    "(at byte 24 of");
 }
 
 /* A packet of the year 2055 is a packet. */
@@ -238,7 +336,7 @@ takes_no_packet_for_a_header(void **state)
 	put_header(USEC, 4, 65535, 1);
 	put_record(USEC, 500000, 3, 4);
 	put_data(3);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_start();
 	assert_record(USEC, 500000, 3, 4);
 }
 
@@ -249,6 +347,9 @@ refuses_what_is_no_pcap_stream(void **state)
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put(0x12345678, 4);
 	assert_error("not a pcap or pcapng stream: it begins with 78 56 34 12");
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put(0x00000315, 4);
+	assert_error("a TLS server (it sent an alert): did you mean tls:?");
 	start(PCAP_TSTAMP_PRECISION_MICRO, 1);
 	put_header(USEC, 5, 65535, 1);
 	assert_error("unsupported pcap version 2.5");
@@ -273,7 +374,7 @@ refuses_lengths_that_cannot_be(void **state)
 		put_header(USEC, 4, 65535, 1);
 		put_record(1, 2, 0, 0);
 		put_record(1, 2, lengths[i], 60);
-		assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+		assert_start();
 		assert_record(1, 2, 0, 0);
 		snprintf(text, sizeof(text), "invalid packet capture length "
 		    "%u, bigger than snaplen of 65535 (at byte 40 of",
@@ -284,15 +385,14 @@ refuses_lengths_that_cannot_be(void **state)
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 0x7fffffff, 1);
 	put_record(1, 2, MAX_CAPLEN + 1, 60);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
+	assert_start();
 	assert_error("bigger than maximum of 262144");
 	/* The largest one that can be is waited for. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_header(USEC, 4, 65535, 1);
 	put_record(1, 2, MAX_CAPLEN, 60);
-	assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
-	assert_int_equal(decode(stream_len), PCAP_TCP_MORE);
-	assert_int_equal(record.size, MAX_CAPLEN + 16);
+	assert_start();
+	assert_more(stream_len, MAX_CAPLEN + 16);
 }
 
 int
@@ -306,6 +406,10 @@ main(void)
 		cmocka_unit_test(cuts_to_the_snapshot_and_keeps_in_step),
 		cmocka_unit_test(starts_afresh_at_a_second_header),
 		cmocka_unit_test(finds_a_header_after_any_time),
+		cmocka_unit_test(returns_at_once_without_the_needed_bytes),
+		cmocka_unit_test(stops_after_the_header),
+		cmocka_unit_test(fills_a_batch_and_leaves_the_rest),
+		cmocka_unit_test(keeps_to_the_link_type),
 		cmocka_unit_test(takes_no_packet_for_a_header),
 		cmocka_unit_test(refuses_what_is_no_pcap_stream),
 		cmocka_unit_test(refuses_lengths_that_cannot_be),

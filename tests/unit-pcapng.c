@@ -78,13 +78,6 @@ put_packet(uint32_t interface, uint32_t high, uint32_t low, uint32_t caplen,
 }
 
 static void
-pass_blocks(int blocks)
-{
-	while (blocks-- > 0)
-		assert_int_equal(decode(stream_len), PCAP_TCP_SKIP);
-}
-
-static void
 reads_pcapng_in_both_orders(void **state)
 {
 	int big_endian;
@@ -93,6 +86,9 @@ reads_pcapng_in_both_orders(void **state)
 	for (big_endian = 0; big_endian < 2; big_endian++) {
 		start(PCAP_TSTAMP_PRECISION_NANO, big_endian);
 		put_section();
+		assert_more(stream_len, 12);
+		assert_int_equal(decoder.offset, stream_len);
+		assert_int_equal(decoder.started, 0);
 		put_interface(100, 6, 7);
 		put_interface(0, 9, 0);
 		put_packet(0, 1, 2, 5, 60, 5);
@@ -110,10 +106,9 @@ reads_pcapng_in_both_orders(void **state)
 		put(1, 4);
 		put_data(1);
 		end_block();
-		pass_blocks(1);
-		assert_int_equal(decoder.started, 0);
-		pass_blocks(2);
-		assert_int_equal(decoder.started, 1);
+		assert_start();
+		/* The second interface is not what starts it. */
+		assert_int_equal(decoder.ninterfaces, 1);
 		assert_int_equal(decoder.dlt, 1);
 		/* 2^32 + 2 microseconds, and 7 seconds. */
 		assert_record(4294 + 7, 967298000, 5, 60);
@@ -122,7 +117,7 @@ reads_pcapng_in_both_orders(void **state)
 		assert_record(268435456, 3, 200, 200);
 		assert_record(7, 0, 100, 150);
 		assert_record(1, 1, 1, 1);
-		assert_int_equal(decode(stream_len), PCAP_TCP_MORE);
+		assert_more(stream_len, 12);
 	}
 }
 
@@ -134,18 +129,14 @@ waits_for_the_last_byte_of_a_block(void **state)
 	(void)state;
 	start(PCAP_TSTAMP_PRECISION_MICRO, 1);
 	put_section();
-	for (len = 0; len < stream_len; len++) {
-		assert_int_equal(decode(len), PCAP_TCP_MORE);
-		assert_int_equal(record.size, len < 4 ? 4 : len < 12 ? 12 : 28);
-	}
+	for (len = 0; len < stream_len; len++)
+		assert_more(len, len < 4 ? 4 : len < 12 ? 12 : 28);
 	put_interface(0, 6, 0);
-	pass_blocks(2);
+	assert_start();
 	begin = stream_len;
 	put_packet(0, 0, 5, 6, 6, 6);
-	for (len = begin; len < stream_len; len++) {
-		assert_int_equal(decode(len), PCAP_TCP_MORE);
-		assert_int_equal(record.size, len < begin + 12 ? 12 : 40);
-	}
+	for (len = begin; len < stream_len; len++)
+		assert_more(len, len < begin + 12 ? 12 : 40);
 	assert_record(0, 5, 6, 6);
 }
 
@@ -174,7 +165,7 @@ scales_binary_fractions(void **state)
 		put_section();
 		put_interface(0, 0x80 | cases[i].shift, 0);
 		put_packet(0, cases[i].high, cases[i].low, 0, 0, 0);
-		pass_blocks(2);
+		assert_start();
 		assert_record(cases[i].sec, cases[i].nsec, 0, 0);
 	}
 }
@@ -199,20 +190,25 @@ counts_what_the_sender_dropped(void **state)
 	put(1, 4);
 	put(2, 4);
 	end_block();
-	pass_blocks(3);
-	assert_true(decoder.dropped == 9);
-	assert_true(decoder.if_dropped == (UINT64_C(1) << 32) + 2);
+	assert_more(stream_len, 12);
+	assert_int_equal(decoder.offset, stream_len);
+	assert_true(shared.dropped == 9);
+	assert_true(shared.if_dropped == (UINT64_C(1) << 32) + 2);
+	/* The same counts of another stream are other packets. */
 	pcap_tcp_decoder_restart(&decoder);
-	assert_true(decoder.dropped == 9);
+	assert_true(shared.dropped == 9);
+	assert_more(stream_len, 12);
+	assert_true(shared.dropped == 18);
 }
 
+/* A pcapng section, one in the other order, pcap, and pcapng again. */
 static void
-changes_between_formats_and_orders(void **state)
+put_changes(void)
 {
-	(void)state;
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
 	put_section();
 	put_interface(0, 6, 0);
+	put_packet(0, 0, 1000001, 0, 59, 0);
 	big = 1;
 	put_section();
 	put_interface(0, 3, 0);
@@ -222,12 +218,45 @@ changes_between_formats_and_orders(void **state)
 	big = 0;
 	put_section();
 	put_packet(0, 0, 0, 0, 0, 0);
-	pass_blocks(4);
+}
+
+static void
+changes_between_formats_and_orders(void **state)
+{
+	(void)state;
+	put_changes();
+	assert_start();
+	assert_record(1, 1, 0, 59);
 	assert_record(1, 2000, 0, 60);
-	pass_blocks(1);
 	assert_record(3, 4, 0, 61);
-	pass_blocks(1);
 	assert_error("a packet arrived on interface 0, but there's no");
+}
+
+/* Each record keeps the byte order of its own stream. */
+static void
+changes_within_a_batch(void **state)
+{
+	struct pcap_tcp_record r[4];
+	int little, i;
+
+	(void)state;
+	put_changes();
+	assert_int_equal(decode_batch(stream_len, 1, r, 4), 3);
+	assert_true(decoder.failed);
+	little = r[0].swapped;
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(r[i].h.len, 59 + i);
+		assert_int_equal(r[i].swapped, i == 0 ? little : !little);
+	}
+	assert_int_equal(decoder.swapped, little);
+	/* The next stream's header is left to the next batch. */
+	put_changes();
+	assert_int_equal(decode_batch(stream_len, 1, r, 2), 2);
+	assert_int_equal(decoder.swapped, !little);
+	assert_int_equal(stream[decoder.offset], 0xa1);
+	assert_int_equal(decode_batch(stream_len, 1, r, 1), 1);
+	assert_int_equal(r[0].h.len, 61);
+	assert_false(decoder.failed);
 }
 
 int
@@ -239,6 +268,7 @@ main(void)
 		cmocka_unit_test(scales_binary_fractions),
 		cmocka_unit_test(counts_what_the_sender_dropped),
 		cmocka_unit_test(changes_between_formats_and_orders),
+		cmocka_unit_test(changes_within_a_batch),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

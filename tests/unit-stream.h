@@ -26,8 +26,10 @@ static u_char stream[1024];
 static size_t stream_len;
 static int big;
 
+static struct pcap_tcp_decoding shared;
 static struct pcap_tcp_decoder decoder;
-static struct pcap_tcp_record record;
+static struct pcap_tcp_input input;
+static struct pcap_tcp_record record;	/* the last one */
 
 static int
 linktype_to_dlt(int linktype)
@@ -95,42 +97,82 @@ start(int precision, int big_endian)
 	stream_len = 0;
 	big = big_endian;
 	pcap_tcp_decoder_free(&decoder);
-	pcap_tcp_decoder_init(&decoder, precision, &linktypes);
+	shared = (struct pcap_tcp_decoding){ &linktypes, precision, -1, 0, 0 };
+	pcap_tcp_decoder_init(&decoder, &shared);
 }
 
-/* Decodes what follows the len bytes that were decoded before. */
-static enum pcap_tcp_decoded
-decode(size_t len)
+/*
+ * Decodes up to n records of what is behind the bytes that were decoded
+ * before, of which needed are asked for; the stream has len bytes.
+ */
+static size_t
+decode_batch(size_t len, size_t needed, struct pcap_tcp_record *r, size_t n)
 {
-	size_t done = (size_t)decoder.offset;
+	size_t done = (size_t)decoder.offset, count, i;
 	u_char *exact = malloc(len > done ? len - done : 1);
-	enum pcap_tcp_decoded decoded;
 
 	/* In a block of its own, so that a read behind it is noticed. */
 	assert_non_null(exact);
 	assert_true(len >= done);
 	memcpy(exact, stream + done, len - done);
-	decoded = pcap_tcp_decode(&decoder, exact, len - done, &record);
-	if (decoded == PCAP_TCP_RECORD)
-		record.data = stream + done + (record.data - exact);
+	input = (struct pcap_tcp_input){ exact, len - done, needed };
+	count = pcap_tcp_decode(&decoder, &input, r, n);
+	assert_true(count <= n);
+	assert_ptr_equal(input.next, exact + (decoder.offset - done));
+	assert_int_equal(input.left, len - decoder.offset);
+	if (count < n)
+		assert_true(decoder.failed || input.needed > input.left);
+	for (i = 0; i < count; i++)
+		r[i].data = stream + done + (r[i].data - exact);
 	free(exact);
-	return (decoded);
+	return (count);
+}
+
+/* The same, one record, and it looks even if there is not a byte. */
+static size_t
+decode(size_t len)
+{
+	return (decode_batch(len, 0, &record, 1));
+}
+
+/* With len bytes of the stream there is no record before it has more. */
+static void
+assert_more(size_t len, size_t needed)
+{
+	assert_int_equal(decode(len), 0);
+	assert_false(decoder.failed);
+	assert_int_equal(input.needed, needed);
+}
+
+/* The stream starts, and no record is taken from it. */
+static void
+assert_start(void)
+{
+	assert_false(decoder.started);
+	assert_int_equal(decode_batch(stream_len, 1, &record, 0), 0);
+	assert_false(decoder.failed);
+	assert_true(decoder.started);
 }
 
 static void
 assert_record(uint32_t sec, uint32_t fraction, uint32_t caplen, uint32_t len)
 {
-	assert_int_equal(decode(stream_len), PCAP_TCP_RECORD);
+	assert_int_equal(decode(stream_len), 1);
 	assert_int_equal((uint32_t)record.h.ts.tv_sec, sec);
 	assert_int_equal(record.h.ts.tv_usec, fraction);
 	assert_int_equal(record.h.caplen, caplen);
 	assert_int_equal(record.h.len, len);
+	assert_int_equal(record.swapped, decoder.swapped);
 }
 
+/* It fails for good. */
 static void
 assert_error(const char *text)
 {
-	assert_int_equal(decode(stream_len), PCAP_TCP_ERROR);
+	assert_int_equal(decode(stream_len), 0);
+	assert_true(decoder.failed);
 	if (strstr(decoder.error, text) == NULL)
 		fail_msg("\"%s\" lacks \"%s\"", decoder.error, text);
+	assert_int_equal(decode(stream_len), 0);
+	assert_true(decoder.failed);
 }

@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * unit-merge - the order of several inputs
+ * unit-patience - the order of several inputs
  */
 
 #include <setjmp.h>
@@ -13,19 +13,19 @@
 
 #include <cmocka.h>
 
-#include "pcap-tcp-merge.h"
+#include "pcap-tcp-patience.h"
 
 #define HOLD	100
 #define SECOND	1000000
 
-static struct pcap_tcp_merge m;
+static struct pcap_tcp_patience m;
 static int64_t limit;
 
 static int
 setup(void **state)
 {
 	(void)state;
-	pcap_tcp_merge_init(&m, HOLD, SECOND);
+	pcap_tcp_patience_init(&m, HOLD, SECOND);
 	m.now = 5000;
 	return (0);
 }
@@ -33,13 +33,13 @@ setup(void **state)
 static void
 arrives(unsigned int input, int64_t ts)
 {
-	pcap_tcp_merge_read(&m, input, ts);
+	pcap_tcp_patience_read(&m, input, ts);
 }
 
 static int
 first(void)
 {
-	return (pcap_tcp_merge_first(&m, &limit));
+	return (pcap_tcp_patience_choose(&m, &limit));
 }
 
 static void
@@ -47,25 +47,25 @@ nothing_at_hand(void **state)
 {
 	(void)state;
 	assert_int_equal(first(), -1);
-	assert_true(pcap_tcp_merge_deadline(&m) == INT64_MAX);
-	pcap_tcp_merge_dry(&m, 3);
+	assert_true(pcap_tcp_patience_deadline(&m) == INT64_MAX);
+	pcap_tcp_patience_dry(&m, 3);
 	assert_int_equal(first(), -1);
-	assert_true(pcap_tcp_merge_deadline(&m) == INT64_MAX);
+	assert_true(pcap_tcp_patience_deadline(&m) == INT64_MAX);
 }
 
 static void
 one_input_has_no_limit(void **state)
 {
 	(void)state;
-	pcap_tcp_merge_offer(&m, 7, -5);
+	pcap_tcp_patience_offer(&m, 7, -5);
 	assert_int_equal(first(), 7);
 	assert_true(limit == INT64_MAX);
 	/* Another one may have something any time. */
-	pcap_tcp_merge_dry(&m, 3);
+	pcap_tcp_patience_dry(&m, 3);
 	m.now += HOLD;
 	assert_int_equal(first(), 7);
 	assert_true(limit == -5 + HOLD * SECOND / 1000);
-	pcap_tcp_merge_out(&m, 3);
+	pcap_tcp_patience_out(&m, 3);
 	assert_int_equal(first(), 7);
 	assert_true(limit == INT64_MAX);
 }
@@ -74,19 +74,19 @@ static void
 the_oldest_is_first_up_to_the_next_one(void **state)
 {
 	(void)state;
-	pcap_tcp_merge_offer(&m, 0, 30);
-	pcap_tcp_merge_offer(&m, 1, 10);
-	pcap_tcp_merge_offer(&m, 2, 20);
+	pcap_tcp_patience_offer(&m, 0, 30);
+	pcap_tcp_patience_offer(&m, 1, 10);
+	pcap_tcp_patience_offer(&m, 2, 20);
 	assert_int_equal(first(), 1);
 	assert_true(limit == 20);
-	pcap_tcp_merge_offer(&m, 1, 25);
+	pcap_tcp_patience_offer(&m, 1, 25);
 	assert_int_equal(first(), 2);
 	assert_true(limit == 25);
-	pcap_tcp_merge_out(&m, 2);
+	pcap_tcp_patience_out(&m, 2);
 	assert_int_equal(first(), 1);
-	pcap_tcp_merge_out(&m, 1);
+	pcap_tcp_patience_out(&m, 1);
 	assert_int_equal(first(), 0);
-	pcap_tcp_merge_out(&m, 0);
+	pcap_tcp_patience_out(&m, 0);
 	assert_int_equal(first(), -1);
 }
 
@@ -94,9 +94,9 @@ static void
 equal_times_have_one_order(void **state)
 {
 	(void)state;
-	pcap_tcp_merge_offer(&m, 5, 10);
-	pcap_tcp_merge_offer(&m, 2, 10);
-	pcap_tcp_merge_offer(&m, 9, 10);
+	pcap_tcp_patience_offer(&m, 5, 10);
+	pcap_tcp_patience_offer(&m, 2, 10);
+	pcap_tcp_patience_offer(&m, 9, 10);
 	assert_int_equal(first(), 2);
 	assert_true(limit == 10);
 }
@@ -106,15 +106,15 @@ a_dry_input_holds_the_rest_back_for_a_while(void **state)
 {
 	(void)state;
 	arrives(0, 10);
-	pcap_tcp_merge_dry(&m, 1);
+	pcap_tcp_patience_dry(&m, 1);
 	assert_int_equal(first(), -1);
-	assert_true(pcap_tcp_merge_deadline(&m) == 5000 + HOLD);
+	assert_true(pcap_tcp_patience_deadline(&m) == 5000 + HOLD);
 	m.now += HOLD - 1;
 	assert_int_equal(first(), -1);
 	m.now++;
 	assert_int_equal(first(), 0);
 	/* Once, not for each record. */
-	pcap_tcp_merge_offer(&m, 0, 20);
+	pcap_tcp_patience_offer(&m, 0, 20);
 	assert_int_equal(first(), 0);
 	/* What comes late is next if it is older. */
 	arrives(1, 15);
@@ -131,13 +131,13 @@ no_record_waits_for_longer_than_that(void **state)
 	for (i = 0; i < 64; i++)
 		arrives(i, i);
 	assert_int_equal(first(), 0);
-	pcap_tcp_merge_dry(&m, 0);
+	pcap_tcp_patience_dry(&m, 0);
 	assert_int_equal(first(), -1);
-	assert_true(pcap_tcp_merge_deadline(&m) == 5000 + HOLD);
+	assert_true(pcap_tcp_patience_deadline(&m) == 5000 + HOLD);
 	m.now += HOLD;
 	for (i = 1; i < 64; i++) {
 		assert_int_equal(first(), i);
-		pcap_tcp_merge_dry(&m, i);
+		pcap_tcp_patience_dry(&m, i);
 	}
 }
 
@@ -155,9 +155,9 @@ a_stall_begins_with_the_last_that_was_read(void **state)
 	m.now += HOLD - 1;
 	arrives(0, 20);
 	assert_int_equal(first(), 1);
-	pcap_tcp_merge_dry(&m, 1);
+	pcap_tcp_patience_dry(&m, 1);
 	assert_int_equal(first(), -1);
-	assert_true(pcap_tcp_merge_deadline(&m) == 5000 + HOLD);
+	assert_true(pcap_tcp_patience_deadline(&m) == 5000 + HOLD);
 	m.now++;
 	assert_int_equal(first(), 0);
 }
@@ -168,16 +168,16 @@ nobody_waits_for_one_that_is_far_behind(void **state)
 	(void)state;
 	arrives(0, 60 * SECOND);
 	assert_int_equal(first(), 0);
-	pcap_tcp_merge_offer(&m, 0, 61 * SECOND);
+	pcap_tcp_patience_offer(&m, 0, 61 * SECOND);
 	arrives(1, 10 * SECOND);
 	assert_int_equal(first(), 1);
-	pcap_tcp_merge_dry(&m, 1);
+	pcap_tcp_patience_dry(&m, 1);
 	assert_int_equal(first(), 0);
 	/* It has caught up. */
-	pcap_tcp_merge_offer(&m, 0, 62 * SECOND);
+	pcap_tcp_patience_offer(&m, 0, 62 * SECOND);
 	arrives(1, 61 * SECOND);
 	assert_int_equal(first(), 1);
-	pcap_tcp_merge_dry(&m, 1);
+	pcap_tcp_patience_dry(&m, 1);
 	assert_int_equal(first(), -1);
 }
 
@@ -193,7 +193,7 @@ held_back(int64_t ts)
 		m.now++;
 	}
 	assert_int_equal(first(), 0);
-	pcap_tcp_merge_dry(&m, 0);
+	pcap_tcp_patience_dry(&m, 0);
 	return (ms);
 }
 
@@ -208,7 +208,7 @@ one_that_is_always_late_is_waited_for_less_and_less(void **state)
 	for (i = 0; i < 100; i++) {
 		arrives(1, ts);
 		assert_int_equal(first(), 1);
-		pcap_tcp_merge_dry(&m, 1);
+		pcap_tcp_patience_dry(&m, 1);
 		waits += held_back(ts += 1000);
 		m.now += HOLD;
 	}
@@ -220,14 +220,14 @@ one_that_is_always_late_is_waited_for_less_and_less(void **state)
 		m.now += HOLD;
 		arrives(1, ts += 1000);
 		assert_int_equal(first(), 1);
-		pcap_tcp_merge_dry(&m, 1);
+		pcap_tcp_patience_dry(&m, 1);
 	}
 	arrives(1, ts += 1000);
-	pcap_tcp_merge_dry(&m, 1);
+	pcap_tcp_patience_dry(&m, 1);
 	assert_int_equal(held_back(ts += 1000), HOLD);
 	m.now += HOLD;
 	arrives(1, ts);
-	pcap_tcp_merge_dry(&m, 1);
+	pcap_tcp_patience_dry(&m, 1);
 	assert_int_equal(held_back(ts += 1000), HOLD);
 }
 
@@ -238,11 +238,11 @@ one_that_is_late_leaves_the_others_in_order(void **state)
 	(void)state;
 	arrives(2, 0);
 	assert_int_equal(first(), 2);
-	pcap_tcp_merge_dry(&m, 2);
+	pcap_tcp_patience_dry(&m, 2);
 	assert_int_equal(held_back(10), HOLD);
 	arrives(1, 20);
 	assert_int_equal(first(), 1);
-	pcap_tcp_merge_dry(&m, 1);
+	pcap_tcp_patience_dry(&m, 1);
 	arrives(0, 30);
 	assert_int_equal(first(), -1);
 	arrives(1, 25);
@@ -257,10 +257,10 @@ new_ones_hold_the_rest_back_for_half_of_the_time(void **state)
 
 	(void)state;
 	for (i = 0; i < 200; i++) {
-		pcap_tcp_merge_dry(&m, (unsigned int)(1 + i % 64));
+		pcap_tcp_patience_dry(&m, (unsigned int)(1 + i % 64));
 		waits += held_back(i);
 		m.now += 2;
-		pcap_tcp_merge_out(&m, (unsigned int)(1 + i % 64));
+		pcap_tcp_patience_out(&m, (unsigned int)(1 + i % 64));
 	}
 	assert_in_range(waits, HOLD, (m.now - 5000) / 2 + HOLD);
 }
@@ -270,8 +270,8 @@ an_input_that_leaves_holds_nobody_back(void **state)
 {
 	(void)state;
 	arrives(0, 10);
-	pcap_tcp_merge_dry(&m, 1);
-	pcap_tcp_merge_out(&m, 1);
+	pcap_tcp_patience_dry(&m, 1);
+	pcap_tcp_patience_out(&m, 1);
 	assert_int_equal(first(), 0);
 }
 
@@ -288,11 +288,11 @@ agrees_with_a_search(void **state)
 	for (step = 0; step < 200000; step++) {
 		input = rand() % PCAP_TCP_MAX_INPUTS;
 		if (rand() % 4 == 0) {
-			pcap_tcp_merge_out(&m, (unsigned int)input);
+			pcap_tcp_patience_out(&m, (unsigned int)input);
 			at_hand[input] = 0;
 		} else {
 			at_hand[input] = 1 + rand() % 1000;
-			pcap_tcp_merge_offer(&m, (unsigned int)input,
+			pcap_tcp_patience_offer(&m, (unsigned int)input,
 			    at_hand[input]);
 		}
 		oldest = -1;
@@ -326,26 +326,26 @@ a_clock_that_is_ahead_gets_in_step(void **state)
 		assert_true(i < 10000);
 		m.now++;
 		m.delivered++;
-		pcap_tcp_merge_offer(&m, 0, i * 1000);
-		pcap_tcp_merge_unskew(&m);
+		pcap_tcp_patience_offer(&m, 0, i * 1000);
+		pcap_tcp_patience_unskew(&m);
 		waited = i;
 	}
 	assert_in_range(waited, 1024, 1026);
 	/* An input that could not be reached again changes nothing. */
-	pcap_tcp_merge_out(&m, 5);
+	pcap_tcp_patience_out(&m, 5);
 	assert_int_equal(first(), 1);
 	/* Its next record is 5 ms on, the other's 1 ms. */
-	pcap_tcp_merge_offer(&m, 1, hour + 5000);
+	pcap_tcp_patience_offer(&m, 1, hour + 5000);
 	assert_int_equal(first(), 0);
 	for (i = 0; first() == 0; i++) {
 		m.now++;
 		m.delivered++;
-		pcap_tcp_merge_offer(&m, 0, (waited + 1 + i) * 1000);
+		pcap_tcp_patience_offer(&m, 0, (waited + 1 + i) * 1000);
 		assert_true(i < 20);
 	}
 	assert_in_range(i, 3, 7);
 	/* A new stream of it starts with a clean slate. */
-	pcap_tcp_merge_out(&m, 1);
+	pcap_tcp_patience_out(&m, 1);
 	arrives(1, hour);
 	assert_int_equal(first(), 0);
 }
@@ -358,14 +358,14 @@ a_pause_moves_no_clock(void **state)
 
 	(void)state;
 	for (i = 0; i < 64; i++)
-		pcap_tcp_merge_offer(&m, (unsigned int)i, i * SECOND);
+		pcap_tcp_patience_offer(&m, (unsigned int)i, i * SECOND);
 	for (i = 0; i < 1000; i++) {
 		assert_int_equal(first(), i % 64);
 		m.now += 1000;
 		m.delivered++;
-		pcap_tcp_merge_offer(&m, (unsigned int)(i % 64),
+		pcap_tcp_patience_offer(&m, (unsigned int)(i % 64),
 		    (int64_t)(i + 64) * SECOND);
-		pcap_tcp_merge_unskew(&m);
+		pcap_tcp_patience_unskew(&m);
 	}
 }
 
@@ -376,16 +376,16 @@ absurd_times_do_no_harm(void **state)
 	int i;
 
 	(void)state;
-	pcap_tcp_merge_offer(&m, 0, INT64_MIN);
-	pcap_tcp_merge_offer(&m, 1, INT64_MAX);
-	pcap_tcp_merge_offer(&m, 2, INT64_MAX);
+	pcap_tcp_patience_offer(&m, 0, INT64_MIN);
+	pcap_tcp_patience_offer(&m, 1, INT64_MAX);
+	pcap_tcp_patience_offer(&m, 2, INT64_MAX);
 	for (i = 0; i < 5000; i++) {
 		assert_true(first() >= 0);
 		m.now++;
 		m.delivered++;
-		pcap_tcp_merge_offer(&m, (unsigned int)(i % 3),
+		pcap_tcp_patience_offer(&m, (unsigned int)(i % 3),
 		    i % 2 ? INT64_MIN : INT64_MAX);
-		pcap_tcp_merge_unskew(&m);
+		pcap_tcp_patience_unskew(&m);
 	}
 }
 

@@ -1,0 +1,97 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcap-tcp-format.c - what the formats of a stream share
+ */
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "pcap-tcp-format.h"
+
+int
+pcap_tcp_is_pcap_magic(uint32_t magic)
+{
+	return (magic == MAGIC_USEC || magic == MAGIC_NSEC ||
+	    magic == MAGIC_KUZNETZOV);
+}
+
+/* The versions that sf-pcap.c reads; 543.0 is DG/UX tcpdump's. */
+int
+pcap_tcp_is_pcap_version(uint16_t major, uint16_t minor)
+{
+	return ((major == PCAP_VERSION_MAJOR && minor <= PCAP_VERSION_MINOR) ||
+	    (major == 543 && minor == 0));
+}
+
+/*
+ * As a record, a header would have to be of the year 2055 or 2083 and of one
+ * certain microsecond, so this takes no packet for one.
+ */
+int
+pcap_tcp_is_pcap_header(const u_char *buf)
+{
+	int swapped = !pcap_tcp_is_pcap_magic(get32(buf, 0));
+
+	return (pcap_tcp_is_pcap_magic(get32(buf, swapped)) &&
+	    pcap_tcp_is_pcap_version(get16(buf + 4, swapped),
+	    get16(buf + 6, swapped)));
+}
+
+int
+pcap_tcp_is_section_header(const u_char *buf)
+{
+	uint32_t magic = get32(buf + 8, 0);
+
+	return (get32(buf, 0) == BT_SHB && (magic == BYTE_ORDER_MAGIC ||
+	    magic == swap32(BYTE_ORDER_MAGIC)));
+}
+
+enum pcap_tcp_decoded
+pcap_tcp_malformed(struct pcap_tcp_decoder *d, const char *fmt, ...)
+{
+	va_list ap;
+	size_t n;
+
+	va_start(ap, fmt);
+	vsnprintf(d->error, sizeof(d->error), fmt, ap);
+	va_end(ap);
+	n = strlen(d->error);
+	snprintf(d->error + n, sizeof(d->error) - n, " (at byte %" PRIu64
+	    " of the stream)", d->offset);
+	return (PCAP_TCP_ERROR);
+}
+
+static const char *
+dlt_name(const struct pcap_tcp_decoder *d, int dlt)
+{
+	const char *name = d->shared->linktypes->name(dlt);
+
+	return (name != NULL ? name : "unknown");
+}
+
+enum pcap_tcp_decoded
+pcap_tcp_set_linktype(struct pcap_tcp_decoder *d, int linktype)
+{
+	const struct pcap_tcp_linktypes *linktypes = d->shared->linktypes;
+	int dlt = linktypes->linktype_to_dlt(linktype);
+	int expected = d->shared->dlt != -1 ? d->shared->dlt : d->dlt;
+
+	if (expected != -1 && expected != dlt)
+		return (pcap_tcp_malformed(d,
+		    "the link type is %s, the device's is %s", dlt_name(d, dlt),
+		    dlt_name(d, expected)));
+	d->dlt = dlt;
+	d->max_caplen = linktypes->max_snaplen_for_dlt(dlt);
+	d->started = 1;
+	return (PCAP_TCP_SKIP);
+}
+
+uint32_t
+pcap_tcp_adjust_snaplen(const struct pcap_tcp_decoder *d, uint32_t snaplen)
+{
+	return (snaplen == 0 || snaplen > INT_MAX ? d->max_caplen : snaplen);
+}

@@ -1,0 +1,163 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcap-tcp-format.h - the state of a decoder, and what the formats share
+ */
+#ifndef pcap_tcp_format_h
+#define pcap_tcp_format_h
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <pcap/pcap.h>
+
+#include "pcap-tcp-record.h"
+
+/* What libpcap knows of link types, in bytes and DLT_ values. */
+struct pcap_tcp_linktypes {
+	int (*linktype_to_dlt)(int linktype);
+	u_int (*max_snaplen_for_dlt)(int dlt);
+	const char *(*name)(int dlt);	/* NULL if it has none */
+};
+
+/* What the streams of a device have in common. */
+struct pcap_tcp_decoding {
+	const struct pcap_tcp_linktypes *linktypes;
+	int precision;		/* PCAP_TSTAMP_PRECISION_ of the records */
+	int dlt;		/* the device's link type, -1: not known yet */
+	/* What the senders say they dropped, all streams together. */
+	uint64_t dropped;	/* isb_osdrop */
+	uint64_t if_dropped;	/* isb_ifdrop */
+};
+
+/* Bytes that have arrived and are not decoded. */
+struct pcap_tcp_input {
+	u_char *next;
+	size_t left;
+	size_t needed;	/* at least so many to go on, 1 if that is unknown */
+};
+
+/* What became of the bytes at hand. */
+enum pcap_tcp_decoded {
+	PCAP_TCP_ERROR = -1,	/* the decoder's error says why */
+	PCAP_TCP_MORE,		/* the input needs more of them */
+	PCAP_TCP_SKIP,		/* taken, and they hold no packet */
+	PCAP_TCP_RECORD,	/* taken: a packet, or as many as wanted */
+	PCAP_TCP_RESTART	/* left: another stream header stands there */
+};
+
+struct pcap_tcp_interface;	/* of a pcapng section */
+
+struct pcap_tcp_decoder {
+	/*
+	 * Fills the batch from next on, which it moves.  If the stream has
+	 * started, there is room for a record.
+	 */
+	enum pcap_tcp_decoded (*run)(struct pcap_tcp_decoder *d,
+	    struct pcap_tcp_input *in, struct pcap_tcp_batch *b);
+	struct pcap_tcp_decoding *shared;
+
+	/* What the stream's headers said, in host byte order. */
+	int started;		/* they did, in this stream */
+	int swapped;		/* the stream has the other byte order */
+	uint16_t version_major, version_minor;
+	int dlt;		/* DLT_, -1 before the first stream's */
+	int linktype_ext;	/* FCS bits, as in pcap_datalink_ext(3PCAP) */
+	uint32_t max_caplen;
+
+	/* pcap */
+	uint32_t snaplen;	/* from 1 to INT_MAX */
+	uint32_t fits;		/* a caplen that is neither cut nor refused */
+	uint32_t period;	/* see decode_period() */
+	size_t header_size;	/* of a record, bytes */
+	enum { PCAP_TCP_SCALE_NONE, PCAP_TCP_SCALE_UP, PCAP_TCP_SCALE_DOWN }
+	    scale;
+	enum { PCAP_TCP_CAPLEN_FIRST, PCAP_TCP_LEN_FIRST,
+	    PCAP_TCP_SMALLER_FIRST } lengths;
+
+	/* pcapng */
+	uint32_t max_block;	/* bytes */
+	uint32_t ninterfaces, interfaces_size;
+	struct pcap_tcp_interface *interfaces;	/* owned */
+
+	uint64_t offset;	/* bytes of the stream that were decoded */
+	int failed;		/* for good */
+	char error[160];	/* what is wrong, with the offset */
+};
+
+/* The first field of a pcap stream, in the sender's byte order. */
+#define MAGIC_USEC	0xa1b2c3d4U
+#define MAGIC_NSEC	0xa1b23c4dU
+#define MAGIC_KUZNETZOV	0xa1b2cd34U
+
+/* A Section Header Block's type, which reads the same in both orders. */
+#define BT_SHB		0x0a0d0d0aU
+#define BYTE_ORDER_MAGIC	0x1a2b3c4dU
+
+/*
+ * Are the bytes the header of a stream?  Each format looks for both where an
+ * item of its own is due.
+ */
+int	pcap_tcp_is_pcap_magic(uint32_t magic);
+int	pcap_tcp_is_pcap_version(uint16_t major, uint16_t minor);
+int	pcap_tcp_is_pcap_header(const u_char *buf);	/* 8 bytes */
+int	pcap_tcp_is_section_header(const u_char *buf);	/* 12 bytes */
+
+/* Fills in the error and adds the offset; returns PCAP_TCP_ERROR. */
+enum pcap_tcp_decoded pcap_tcp_malformed(struct pcap_tcp_decoder *d,
+    const char *fmt, ...) PCAP_PRINTFLIKE(2, 3);
+
+/*
+ * A header gave the stream's link type.  Returns PCAP_TCP_SKIP, or
+ * PCAP_TCP_ERROR if it is not the device's, or another one than before.
+ */
+enum pcap_tcp_decoded pcap_tcp_set_linktype(struct pcap_tcp_decoder *d,
+    int linktype);
+
+/* A snapshot length as a header gives it, made sane. */
+uint32_t pcap_tcp_adjust_snaplen(const struct pcap_tcp_decoder *d,
+    uint32_t snaplen);
+
+static inline enum pcap_tcp_decoded
+pcap_tcp_more(struct pcap_tcp_input *in, size_t needed)
+{
+	in->needed = needed;
+	return (PCAP_TCP_MORE);
+}
+
+static inline void
+pcap_tcp_take(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
+    size_t size)
+{
+	in->next += size;
+	in->left -= size;
+	d->offset += size;
+}
+
+static inline uint32_t
+swap32(uint32_t v)
+{
+	return (v >> 24 | (v >> 8 & 0xff00) | (v & 0xff00) << 8 | v << 24);
+}
+
+static inline uint32_t
+get32(const u_char *p, int swapped)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return (swapped ? swap32(v) : v);
+}
+
+static inline uint16_t
+get16(const u_char *p, int swapped)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return ((uint16_t)(swapped ? v >> 8 | v << 8 : v));
+}
+
+#endif

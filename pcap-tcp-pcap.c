@@ -1,0 +1,240 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcap-tcp-pcap.c - the records of a pcap stream
+ */
+
+#include <limits.h>
+
+#include "pcap-tcp-pcap.h"
+
+#define FILE_HEADER_SIZE	24U
+#define RECORD_HEADER_SIZE	16U
+#define KUZNETZOV_HEADER_SIZE	24U	/* + index, protocol, packet type */
+
+#define NO_PERIOD	0x10000U	/* no time stamp is in it */
+
+/* Before it was in <pcap/pcap.h>, in 1.10.5, libpcap took 26 bits of it. */
+#ifndef LT_RESERVED1
+#define LT_LINKTYPE(x)		((x) & 0x03FFFFFF)
+#define LT_LINKTYPE_EXT(x)	((x) & 0xFC000000)
+#define LT_RESERVED1(x)		0U
+#endif
+
+/*
+ * Nearly all records are in this machine's byte order, need no scaling and
+ * are of the same 18 hours, a period, as one that was found to be no stream
+ * header.  These are decoded here, up to the first one that is not like that
+ * or not all here.
+ */
+static void
+decode_period(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
+    struct pcap_tcp_batch *b)
+{
+	const uint32_t period = d->period, fits = d->fits;
+	const size_t left = in->left;
+	struct pcap_tcp_record *r = b->next, *end = b->end;
+	u_char *p = in->next;
+	size_t at = 0, data, next;
+	uint32_t sec, fraction, lengths[2];	/* captured, on the wire */
+
+	for (; r != end; r++, at = next) {
+		data = at + RECORD_HEADER_SIZE;
+		if (data > left)
+			break;
+		memcpy(&sec, p + at, sizeof(sec));
+		if (sec >> 16 != period)
+			break;
+		memcpy(lengths, p + at + 8, sizeof(lengths));
+		next = data + lengths[0];
+		if (lengths[0] > fits || next > left)
+			break;
+		memcpy(&fraction, p + at + 4, sizeof(fraction));
+		r->h.ts.tv_sec = (time_t)sec;
+		r->h.ts.tv_usec = (suseconds_t)fraction;
+		r->h.caplen = lengths[0];
+		r->h.len = lengths[1];
+		r->data = p + data;
+		r->swapped = 0;
+	}
+	b->next = r;
+	pcap_tcp_take(d, in, at);
+}
+
+static enum pcap_tcp_decoded
+too_long(struct pcap_tcp_decoder *d, uint32_t caplen)
+{
+	if (caplen > d->snaplen)
+		return (pcap_tcp_malformed(d, "invalid packet capture length "
+		    "%u, bigger than snaplen of %u", caplen, d->snaplen));
+	return (pcap_tcp_malformed(d, "invalid packet capture length %u, "
+	    "bigger than maximum of %u", caplen, d->max_caplen));
+}
+
+/*
+ * May a stream header stand where a record is due?  By the upper half of a
+ * pcap magic or of a section header's type, in either byte order.
+ */
+static int
+may_be_header(uint32_t first)
+{
+	switch (first >> 16) {
+
+	case MAGIC_USEC >> 16:		/* and of the other two */
+	case 0xd4c3:
+	case 0x4d3c:
+	case 0x34cd:
+	case BT_SHB >> 16:
+		return (1);
+
+	default:
+		return (0);
+	}
+}
+
+/* The next records are for decode_period(), if they are like this one. */
+static void
+set_period(struct pcap_tcp_decoder *d, uint32_t sec)
+{
+	if (!d->swapped && d->scale == PCAP_TCP_SCALE_NONE &&
+	    d->lengths == PCAP_TCP_CAPLEN_FIRST &&
+	    d->header_size == RECORD_HEADER_SIZE && !may_be_header(sec))
+		d->period = sec >> 16;
+}
+
+static suseconds_t
+scale_fraction(const struct pcap_tcp_decoder *d, uint32_t fraction)
+{
+	if (d->scale == PCAP_TCP_SCALE_UP)
+		return ((suseconds_t)(fraction * (uint64_t)1000));
+	if (d->scale == PCAP_TCP_SCALE_DOWN)
+		fraction /= 1000;
+	return ((suseconds_t)fraction);
+}
+
+/*
+ * A record that decode_period() leaves to this: the first one of each period,
+ * and all of a stream that is in the other byte order, or the like.
+ */
+static enum pcap_tcp_decoded
+decode_record(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
+    struct pcap_tcp_record *r)
+{
+	const u_char *p = in->next;
+	uint32_t sec, caplen, wirelen;
+
+	if (in->left < d->header_size)
+		return (pcap_tcp_more(in, d->header_size));
+	if (may_be_header(get32(p, 0)) && (pcap_tcp_is_pcap_header(p) ||
+	    pcap_tcp_is_section_header(p)))
+		return (PCAP_TCP_RESTART);
+	sec = get32(p, d->swapped);
+	caplen = get32(p + 8, d->swapped);
+	wirelen = get32(p + 12, d->swapped);
+	if (d->lengths != PCAP_TCP_CAPLEN_FIRST &&
+	    (d->lengths == PCAP_TCP_LEN_FIRST || caplen > wirelen)) {
+		uint32_t first = caplen;
+
+		caplen = wirelen;
+		wirelen = first;
+	}
+	if (caplen > d->max_caplen)
+		return (too_long(d, caplen));
+	if (in->left - d->header_size < caplen)
+		return (pcap_tcp_more(in, d->header_size + (size_t)caplen));
+
+	r->h.ts.tv_sec = (time_t)sec;
+	r->h.ts.tv_usec = scale_fraction(d, get32(p + 4, d->swapped));
+	r->h.caplen = caplen < d->snaplen ? caplen : d->snaplen;
+	r->h.len = wirelen;
+	r->data = in->next + d->header_size;
+	r->swapped = d->swapped;
+	set_period(d, sec);
+	pcap_tcp_take(d, in, d->header_size + (size_t)caplen);
+	return (PCAP_TCP_RECORD);
+}
+
+static enum pcap_tcp_decoded
+run(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
+    struct pcap_tcp_batch *b)
+{
+	enum pcap_tcp_decoded decoded;
+
+	for (;;) {
+		decode_period(d, in, b);
+		if (b->next == b->end)
+			return (PCAP_TCP_RECORD);
+		decoded = decode_record(d, in, b->next);
+		if (decoded != PCAP_TCP_RECORD)
+			return (decoded);
+		b->next++;
+	}
+}
+
+static void
+set_lengths(struct pcap_tcp_decoder *d)
+{
+	/*
+	 * caplen and len changed places at version 2.3, but some programs
+	 * wrote that version and kept the old places.
+	 */
+	if (d->version_major != PCAP_VERSION_MAJOR || d->version_minor < 3)
+		d->lengths = PCAP_TCP_LEN_FIRST;
+	else if (d->version_minor == 3)
+		d->lengths = PCAP_TCP_SMALLER_FIRST;
+	else
+		d->lengths = PCAP_TCP_CAPLEN_FIRST;
+}
+
+static void
+set_scale(struct pcap_tcp_decoder *d, int nsec)
+{
+	if (nsec == (d->shared->precision == PCAP_TSTAMP_PRECISION_NANO))
+		d->scale = PCAP_TCP_SCALE_NONE;
+	else
+		d->scale = nsec ? PCAP_TCP_SCALE_DOWN : PCAP_TCP_SCALE_UP;
+}
+
+enum pcap_tcp_decoded
+pcap_tcp_pcap_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
+{
+	const u_char *p = in->next;
+	uint32_t magic, linktype;
+
+	if (in->left < FILE_HEADER_SIZE)
+		return (pcap_tcp_more(in, FILE_HEADER_SIZE));
+	d->swapped = !pcap_tcp_is_pcap_magic(get32(p, 0));
+	magic = get32(p, d->swapped);
+	d->version_major = get16(p + 4, d->swapped);
+	d->version_minor = get16(p + 6, d->swapped);
+	if (!pcap_tcp_is_pcap_version(d->version_major, d->version_minor))
+		return (pcap_tcp_malformed(d, "unsupported pcap version %u.%u",
+		    d->version_major, d->version_minor));
+	linktype = get32(p + 20, d->swapped);
+	if (LT_RESERVED1(linktype) != 0)
+		return (pcap_tcp_malformed(d,
+		    "linktype reserved field not zero (0x%08x)",
+		    LT_RESERVED1(linktype)));
+	if (pcap_tcp_set_linktype(d, (int)LT_LINKTYPE(linktype)) ==
+	    PCAP_TCP_ERROR)
+		return (PCAP_TCP_ERROR);
+	d->linktype_ext = (int)LT_LINKTYPE_EXT(linktype);
+	d->snaplen = pcap_tcp_adjust_snaplen(d, get32(p + 16, d->swapped));
+
+	d->header_size = RECORD_HEADER_SIZE;
+	if (magic == MAGIC_KUZNETZOV) {
+		d->header_size = KUZNETZOV_HEADER_SIZE;
+		/* A cooked capture has a faked Ethernet header on top. */
+		if (d->dlt == DLT_EN10MB)
+			d->snaplen = d->snaplen > INT_MAX - 14 ? INT_MAX :
+			    d->snaplen + 14;
+	}
+	d->fits = d->snaplen < d->max_caplen ? d->snaplen : d->max_caplen;
+	d->period = NO_PERIOD;
+	set_lengths(d);
+	set_scale(d, magic == MAGIC_NSEC);
+	d->run = run;
+	pcap_tcp_take(d, in, FILE_HEADER_SIZE);
+	return (PCAP_TCP_SKIP);
+}

@@ -1,0 +1,260 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcap-tcp-peers.c - who belongs to a device
+ */
+
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pcap-tcp-address.h"
+#include "pcap-tcp-peers.h"
+
+#define MAX_ACCEPTS	16	/* at once */
+
+/* Sets up what the device name lists at one place. */
+static int
+open_address(struct pcap_tcp_peers *m, const struct pcap_tcp_address *address)
+{
+	int listening = pcap_tcp_is_listening(address->scheme);
+	struct pcap_tcp_tls_context **tls = listening ? &m->listening_tls :
+	    &m->dialing_tls;
+	struct pcap_tcp_peer *p;
+
+	if (pcap_tcp_is_tls(address->scheme) && *tls == NULL) {
+		*tls = pcap_tcp_tls_context_new(m->common.device, listening,
+		    m->errbuf, PCAP_ERRBUF_SIZE);
+		if (*tls == NULL) {
+			errno = EINVAL;
+			return (-1);
+		}
+	}
+	if (listening)
+		return (pcap_tcp_listener_open(&m->listeners, address,
+		    m->common.events, m->errbuf, PCAP_ERRBUF_SIZE));
+
+	p = pcap_tcp_peer_new(&m->common, address,
+	    pcap_tcp_is_tls(address->scheme) ? *tls : NULL);
+	if (p == NULL) {
+		pcap_tcp_fmt_errno(m->errbuf, PCAP_ERRBUF_SIZE, ENOMEM,
+		    "malloc");
+		errno = ENOMEM;
+		return (-1);
+	}
+	m->peer[m->ndialed++] = p;
+	m->nslots = m->ndialed;
+	return (0);
+}
+
+int
+pcap_tcp_peers_open(struct pcap_tcp_peers *m,
+    const struct pcap_tcp_common *common, char *errbuf)
+{
+	const struct pcap_tcp_device *device = common->device;
+	unsigned int i;
+
+	memset(m, 0, sizeof(*m));
+	m->common = *common;
+	m->errbuf = errbuf;
+	pcap_tcp_opening_init(&m->opening, device, common->decoding.dlt != -1,
+	    pcap_tcp_now());
+	m->common.give_up = m->opening.give_up;
+	for (i = 0; i < device->nsources; i++) {
+		if (open_address(m, &device->source[i]) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+void
+pcap_tcp_peers_close(struct pcap_tcp_peers *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nslots; i++) {
+		if (m->peer[i] != NULL)
+			pcap_tcp_peer_free(m->peer[i]);
+		m->peer[i] = NULL;
+	}
+	m->ndialed = m->nslots = 0;
+	pcap_tcp_listener_close(m->listeners);
+	m->listeners = NULL;
+	pcap_tcp_tls_context_free(m->dialing_tls);
+	pcap_tcp_tls_context_free(m->listening_tls);
+	m->dialing_tls = m->listening_tls = NULL;
+}
+
+void
+pcap_tcp_peers_drop_sender(struct pcap_tcp_peers *m, unsigned int i)
+{
+	pcap_tcp_peer_free(m->peer[i]);
+	m->peer[i] = NULL;
+	m->nsenders--;
+}
+
+const struct pcap_tcp_peer *
+pcap_tcp_peers_first_stream(const struct pcap_tcp_peers *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nslots; i++) {
+		if (m->peer[i] != NULL && m->peer[i]->stream.decoder.started)
+			return (m->peer[i]);
+	}
+	return (NULL);
+}
+
+void
+pcap_tcp_peers_add_sender(struct pcap_tcp_peers *m,
+    struct pcap_tcp_bytes *bytes, const char *name,
+    struct pcap_tcp_tls_context *tls_context)
+{
+	struct pcap_tcp_peer *p = pcap_tcp_peer_new_sender(&m->common, bytes,
+	    name, tls_context);
+	unsigned int i = m->ndialed;
+
+	if (p == NULL)
+		return;
+	while (i < m->nslots && m->peer[i] != NULL)
+		i++;
+	if (i == m->nslots)
+		m->nslots++;
+	m->peer[i] = p;
+	m->nsenders++;
+}
+
+/* Takes a connection, if there is one and a slot for it; 1 or 0. */
+static int
+accept_sender(struct pcap_tcp_peers *m, struct pcap_tcp_listener *l)
+{
+	struct pcap_tcp_bytes *bytes;
+	char name[128];
+
+	/* Leave excess senders in the backlog. */
+	if (m->nsenders == PCAP_TCP_MAX_SENDERS) {
+		pcap_tcp_listener_pause(l);
+		return (0);
+	}
+	bytes = pcap_tcp_listener_accept(l, m->common.device->keepalive, name,
+	    sizeof(name));
+	if (bytes == NULL)
+		return (0);
+	pcap_tcp_peers_add_sender(m, bytes, name,
+	    pcap_tcp_is_tls(l->address->scheme) ? m->listening_tls : NULL);
+	return (1);
+}
+
+int
+pcap_tcp_peers_accept(struct pcap_tcp_peers *m)
+{
+	int accepted = 0;
+	struct pcap_tcp_listener *l;
+	int i;
+
+	for (l = m->listeners; l != NULL; l = l->next) {
+		for (i = 0; !l->watch.waiting && i < MAX_ACCEPTS; i++) {
+			if (accept_sender(m, l))
+				accepted = 1;
+			else
+				l->watch.waiting = 1;
+		}
+	}
+	return (accepted);
+}
+
+static const char *
+linktype_name(const struct pcap_tcp_peers *m, const struct pcap_tcp_peer *p)
+{
+	const char *name =
+	    m->common.decoding.linktypes->name(p->stream.decoder.dlt);
+
+	return (name != NULL ? name : "an unknown link type");
+}
+
+/* All streams have to be alike; the one of a sender only goes. */
+static int
+check_linktypes(struct pcap_tcp_peers *m)
+{
+	const struct pcap_tcp_peer *p, *first = pcap_tcp_peers_first_stream(m);
+	unsigned int i;
+
+	if (first == NULL)
+		return (1);
+	m->common.decoding.dlt = first->stream.decoder.dlt;
+	for (i = 0; i < m->nslots; i++) {
+		p = m->peer[i];
+		if (p == NULL || !p->stream.decoder.started ||
+		    p->stream.decoder.dlt == first->stream.decoder.dlt)
+			continue;
+		if (!pcap_tcp_peers_is_sender(m, i)) {
+			snprintf(m->errbuf, PCAP_ERRBUF_SIZE, "%.60s sends "
+			    "%s, %.60s %s: the sources of a device need one "
+			    "link type", first->name, linktype_name(m, first),
+			    p->name, linktype_name(m, p));
+			errno = EPROTO;
+			return (-1);
+		}
+		pcap_tcp_peers_drop_sender(m, i);
+	}
+	return (1);
+}
+
+static void
+take_stock(const struct pcap_tcp_peers *m, struct pcap_tcp_standing *s)
+{
+	const struct pcap_tcp_peer *p;
+	unsigned int i;
+
+	memset(s, 0, sizeof(*s));
+	s->dialed = m->ndialed;
+	s->is_listening = m->listeners != NULL;
+	s->has_linktype = m->common.decoding.dlt != -1;
+	for (i = 0; i < m->nslots; i++) {
+		p = m->peer[i];
+		if (p == NULL)
+			continue;
+		if (p->stream.decoder.started)
+			s->streams++;
+		else if (pcap_tcp_peers_is_sender(m, i))
+			continue;
+		else if (!p->failed) {
+			s->undecided++;
+			s->unresolved += p->dial.addresses == NULL;
+		} else if (p->state == PCAP_TCP_PEER_GONE)
+			s->gone++;
+		else if (m->common.device->reconnect ==
+		    PCAP_TCP_RECONNECT_YES &&
+		    (p->state == PCAP_TCP_PEER_TRYING ||
+		    p->deadline < m->opening.give_up))
+			s->retrying++;
+	}
+}
+
+int
+pcap_tcp_peers_opened(struct pcap_tcp_peers *m, const char *last_sender)
+{
+	struct pcap_tcp_standing standing;
+
+	take_stock(m, &standing);
+	switch (pcap_tcp_opening_decide(&m->opening, &standing,
+	    pcap_tcp_now())) {
+
+	case PCAP_TCP_OPEN:
+		return (check_linktypes(m));
+
+	case PCAP_TCP_REFUSED:
+		pcap_tcp_opening_refuse(m->peer, m->ndialed,
+		    m->common.device->timeout, last_sender, m->errbuf,
+		    PCAP_ERRBUF_SIZE);
+		return (-1);
+
+	default:
+		return (0);
+	}
+}
