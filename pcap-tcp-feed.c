@@ -5,10 +5,6 @@
  * pcap-tcp-feed.c - all that feeds a device, merged into one stream
  */
 
-#ifdef HAVE_CONFIG_H
-#include <config.h>
-#endif
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -206,7 +202,8 @@ lost(struct pcap_tcp_feed *f, unsigned int i, enum pcap_tcp_progress why)
 static enum pcap_tcp_progress
 advance_one(struct pcap_tcp_feed *f, unsigned int i)
 {
-	enum pcap_tcp_progress progress = pcap_tcp_peer_advance(f->peers.peer[i]);
+	enum pcap_tcp_progress progress =
+	    pcap_tcp_peer_advance(f->peers.peer[i]);
 
 	if (progress == PCAP_TCP_PROGRESS)
 		offer(f, i);
@@ -223,22 +220,25 @@ needs_read(const struct pcap_tcp_feed *f, const struct pcap_tcp_peer *p)
 	    (f->is_open || !p->stream.decoder.started));
 }
 
+/* When a peer can go on without an event: 0 for now. */
+static int64_t
+due(const struct pcap_tcp_feed *f, const struct pcap_tcp_peer *p)
+{
+	if (!needs_read(f, p))
+		return (PCAP_TCP_NEVER);
+	return (pcap_tcp_stream_pending(&p->stream) ? 0 : p->deadline);
+}
+
 int64_t
 pcap_tcp_feed_deadline(const struct pcap_tcp_feed *f)
 {
 	const struct pcap_tcp_listener *l;
-	const struct pcap_tcp_peer *p;
 	int64_t deadline = pcap_tcp_patience_deadline(&f->patience);
 	unsigned int i;
 
 	for (i = 0; i < f->peers.nslots; i++) {
-		p = f->peers.peer[i];
-		if (!needs_read(f, p))
-			continue;
-		if (pcap_tcp_stream_pending(&p->stream))
-			return (0);
-		if (p->deadline < deadline)
-			deadline = p->deadline;
+		if (due(f, f->peers.peer[i]) < deadline)
+			deadline = due(f, f->peers.peer[i]);
 	}
 	for (l = f->peers.listeners; l != NULL; l = l->next) {
 		if (pcap_tcp_listener_deadline(l) < deadline)
@@ -288,21 +288,18 @@ static int
 take_deadlines(struct pcap_tcp_feed *f, int64_t now)
 {
 	struct pcap_tcp_listener *l;
-	struct pcap_tcp_peer *p;
 	unsigned int i;
-	int due = now >= pcap_tcp_patience_deadline(&f->patience);
+	int taken = now >= pcap_tcp_patience_deadline(&f->patience);
 
 	for (i = 0; i < f->peers.nslots; i++) {
-		p = f->peers.peer[i];
-		if (!needs_read(f, p) || (now < p->deadline &&
-		    !pcap_tcp_stream_pending(&p->stream)))
-			continue;
-		p->watch.waiting = 0;
-		due = 1;
+		if (due(f, f->peers.peer[i]) <= now) {
+			f->peers.peer[i]->watch.waiting = 0;
+			taken = 1;
+		}
 	}
 	for (l = f->peers.listeners; l != NULL; l = l->next)
 		pcap_tcp_listener_resume(l, now);
-	return (due);
+	return (taken);
 }
 
 int
@@ -318,7 +315,8 @@ pcap_tcp_feed_wait(struct pcap_tcp_feed *f, int stop_fd, int64_t then)
 	    list_watches(f, watches), stop_fd, deadline);
 	if (events == -1) {
 		/* As EINVAL, when RLIMIT_NOFILE is made small. */
-		pcap_tcp_fmt_errno(f->peers.errbuf, PCAP_ERRBUF_SIZE, errno, "poll");
+		pcap_tcp_fmt_errno(f->peers.errbuf, PCAP_ERRBUF_SIZE, errno,
+		    "poll");
 		return (-1);
 	}
 	f->polled = 1;
@@ -334,7 +332,8 @@ has_more(const struct pcap_tcp_feed *f)
 	unsigned int i;
 
 	for (i = 0; i < f->peers.nslots; i++) {
-		if (needs_read(f, f->peers.peer[i]) && !f->peers.peer[i]->watch.waiting)
+		if (needs_read(f, f->peers.peer[i]) &&
+		    !f->peers.peer[i]->watch.waiting)
 			return (1);
 	}
 	return (f->patience.merge.n > 0);
@@ -357,7 +356,8 @@ pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 	f->looked_at = f->patience.now = pcap_tcp_now();
 	pcap_tcp_patience_unskew(&f->patience);
 	for (i = 0; i < f->peers.nslots; i++) {
-		if (!needs_read(f, f->peers.peer[i]) || f->peers.peer[i]->watch.waiting)
+		if (!needs_read(f, f->peers.peer[i]) ||
+		    f->peers.peer[i]->watch.waiting)
 			continue;
 		one = advance_one(f, i);
 		if (one == PCAP_TCP_END || one == PCAP_TCP_FAILED)
@@ -382,7 +382,8 @@ pcap_tcp_feed_start(struct pcap_tcp_feed *f)
 	f->peers.common.give_up = PCAP_TCP_NEVER;
 	f->patience.now = pcap_tcp_now();
 	for (i = 0; i < f->peers.nslots; i++) {
-		if (f->peers.peer[i] != NULL && f->peers.peer[i]->stream.decoder.started)
+		if (f->peers.peer[i] != NULL &&
+		    f->peers.peer[i]->stream.decoder.started)
 			offer(f, i);
 	}
 }

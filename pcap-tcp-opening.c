@@ -5,10 +5,6 @@
  * pcap-tcp-opening.c - when a device is open, or why it will not be
  */
 
-#ifdef HAVE_CONFIG_H
-#include <config.h>
-#endif
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -5,10 +5,6 @@
  * pcap-tcp-peer.c - one remote end: how it comes to a stream, and comes back
  */
 
-#ifdef HAVE_CONFIG_H
-#include <config.h>
-#endif
-
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>

@@ -5,10 +5,6 @@
  * pcap-tcp-peers.c - who belongs to a device
  */
 
-#ifdef HAVE_CONFIG_H
-#include <config.h>
-#endif
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

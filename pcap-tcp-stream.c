@@ -5,10 +5,6 @@
  * pcap-tcp-stream.c - what one connection brings, and how it ends
  */
 
-#ifdef HAVE_CONFIG_H
-#include <config.h>
-#endif
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
