@@ -237,6 +237,15 @@ resolve(struct pcap_tcp_dial *d)
 	return (wait_until(d, next_look(d)));
 }
 
+void
+pcap_tcp_dial_prepare(struct pcap_tcp_dial *d)
+{
+	if (d->target->scheme != PCAP_TCP_SCHEME_UNIX &&
+	    pcap_tcp_numeric_address(d->target->host, d->target->port,
+	    &d->addresses) != 0)
+		(void)resolve(d);
+}
+
 static struct pcap_tcp_bytes *
 finish_resolving(struct pcap_tcp_dial *d)
 {

@@ -51,6 +51,12 @@ void	pcap_tcp_dial_init(struct pcap_tcp_dial *d,
 void	pcap_tcp_dial_free(struct pcap_tcp_dial *d);
 
 /*
+ * Begins to look the host up, ahead of the first attempt, as the program may
+ * chroot() meanwhile.
+ */
+void	pcap_tcp_dial_prepare(struct pcap_tcp_dial *d);
+
+/*
  * Begins an attempt, or goes on with it; it is over at end.  Returns a
  * connection, which the watch no longer waits for; or NULL with errno: EAGAIN
  * if the attempt goes on, else error says why it is over.

@@ -92,6 +92,23 @@ finish_run(struct pcap_tcp_feed *f)
 	}
 }
 
+/* Opening is over: what the peers have is for the program from now on. */
+static void
+start(struct pcap_tcp_feed *f)
+{
+	unsigned int i;
+
+	f->is_open = 1;
+	f->unreported_fault = NULL;
+	f->peers.common.give_up = PCAP_TCP_NEVER;
+	f->patience.now = pcap_tcp_now();
+	for (i = 0; i < f->peers.nslots; i++) {
+		if (f->peers.peer[i] != NULL &&
+		    f->peers.peer[i]->stream.decoder.started)
+			offer(f, i);
+	}
+}
+
 /* Where the records of a batch end that come before the others'. */
 static struct pcap_tcp_record *
 end_of_run(const struct pcap_tcp_feed *f, const struct pcap_tcp_batch *b,
@@ -114,6 +131,10 @@ pcap_tcp_feed_next(struct pcap_tcp_feed *f, struct pcap_tcp_batch *run)
 	size_t n;
 	int i;
 
+	if (!f->is_open && f->opened == 0)
+		return (0);
+	if (!f->is_open)
+		start(f);
 	if (f->current != NULL)
 		finish_run(f);
 	if (!is_single(f) && (f->patience.ndry > 0 ||
@@ -161,10 +182,19 @@ note_fault(struct pcap_tcp_feed *f, const struct pcap_tcp_peer *p)
 		memcpy(f->fault, p->error, sizeof(f->fault));
 }
 
-/* The last of the streams is over; each end and fault is reported once. */
+/*
+ * The last of the streams is over.  That is told once, and if the program
+ * reads on, the device is like an interface without traffic until packets
+ * arrive again: most sensors read on, and would spin if they were told at each
+ * call.
+ */
 static enum pcap_tcp_progress
 sum_up(struct pcap_tcp_feed *f)
 {
+	if (f->peers.common.device->reconnect == PCAP_TCP_RECONNECT_YES) {
+		f->unreported_fault = NULL;
+		return (PCAP_TCP_PROGRESS);
+	}
 	if (f->unreported_fault == NULL) {
 		snprintf(f->peers.errbuf, PCAP_ERRBUF_SIZE, "end of stream");
 		return (PCAP_TCP_END);
@@ -236,6 +266,8 @@ pcap_tcp_feed_deadline(const struct pcap_tcp_feed *f)
 	int64_t deadline = pcap_tcp_patience_deadline(&f->patience);
 	unsigned int i;
 
+	if (!f->has_begun)
+		return (0);
 	for (i = 0; i < f->peers.nslots; i++) {
 		if (due(f, f->peers.peer[i]) < deadline)
 			deadline = due(f, f->peers.peer[i]);
@@ -339,16 +371,13 @@ has_more(const struct pcap_tcp_feed *f)
 	return (f->patience.merge.n > 0);
 }
 
-enum pcap_tcp_progress
-pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
+/* Goes on with all that can; there are several, or the device opens. */
+static enum pcap_tcp_progress
+advance_all(struct pcap_tcp_feed *f)
 {
 	enum pcap_tcp_progress one, all = PCAP_TCP_WAIT;
 	unsigned int i;
 
-	f->must_advance = 0;
-	if (is_single(f))
-		return (needs_read(f, f->peers.peer[0]) ? advance_one(f, 0) :
-		    PCAP_TCP_WAIT);
 	/* Or those that always have data would keep the others waiting. */
 	if (!f->polled && has_more(f))
 		(void)pcap_tcp_feed_wait(f, -1, 0);
@@ -373,42 +402,55 @@ pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 	return (all);
 }
 
-void
-pcap_tcp_feed_start(struct pcap_tcp_feed *f)
+enum pcap_tcp_progress
+pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 {
-	unsigned int i;
+	enum pcap_tcp_progress progress;
 
-	f->is_open = 1;
-	f->peers.common.give_up = PCAP_TCP_NEVER;
-	f->patience.now = pcap_tcp_now();
-	for (i = 0; i < f->peers.nslots; i++) {
-		if (f->peers.peer[i] != NULL &&
-		    f->peers.peer[i]->stream.decoder.started)
-			offer(f, i);
-	}
+	f->must_advance = 0;
+	if (f->is_open && is_single(f))
+		return (needs_read(f, f->peers.peer[0]) ? advance_one(f, 0) :
+		    PCAP_TCP_WAIT);
+	progress = advance_all(f);
+	if (f->is_open)
+		return (progress);
+	f->opened = pcap_tcp_peers_opened(&f->peers, f->fault);
+	if (f->opened == 0)
+		return (progress);
+	return (f->opened == 1 || f->peers.common.device->reconnect ==
+	    PCAP_TCP_RECONNECT_YES ? PCAP_TCP_PROGRESS : PCAP_TCP_FAILED);
+}
+
+int
+pcap_tcp_feed_begin(struct pcap_tcp_feed *f)
+{
+	f->has_begun = 1;
+	return (pcap_tcp_peers_begin(&f->peers));
 }
 
 int
 pcap_tcp_feed_await(struct pcap_tcp_feed *f, int stop_fd,
     const volatile sig_atomic_t *stop)
 {
-	int events, opened;
+	enum pcap_tcp_progress progress;
+	int events;
 
-	while ((opened = pcap_tcp_peers_opened(&f->peers, f->fault)) == 0) {
+	for (;;) {
+		progress = pcap_tcp_feed_advance(f);
+		if (f->opened != 0)
+			return (f->opened == 1 ? 0 : -1);
 		events = 0;
-		if (pcap_tcp_feed_advance(f) == PCAP_TCP_WAIT)
+		if (progress == PCAP_TCP_WAIT)
 			events = pcap_tcp_feed_wait(f, stop_fd,
 			    PCAP_TCP_NEVER);
 		if (events == -1)
 			return (-1);
-		if (*stop || (events & PCAP_TCP_EVENT_STOP)) {
-			snprintf(f->peers.errbuf, PCAP_ERRBUF_SIZE,
-			    "interrupted while waiting for %s",
-			    f->peers.ndialed == 1 ? f->peers.peer[0]->name :
-			    "a pcap stream");
-			errno = EINTR;
-			return (-1);
-		}
+		if (*stop || (events & PCAP_TCP_EVENT_STOP))
+			break;
 	}
-	return (opened == 1 ? 0 : -1);
+	snprintf(f->peers.errbuf, PCAP_ERRBUF_SIZE,
+	    "interrupted while waiting for %s", f->peers.ndialed == 1 ?
+	    f->peers.peer[0]->name : "a pcap stream");
+	errno = EINTR;
+	return (-1);
 }

@@ -34,35 +34,41 @@ struct pcap_tcp_feed {
 	struct pcap_tcp_peers peers;
 	const struct pcap_tcp_peer *unreported_fault;	/* of this one */
 	char fault[PCAP_ERRBUF_SIZE];	/* or the last sender's */
-	int is_open;		/* since pcap_tcp_feed_start() */
+	int has_begun;		/* by pcap_tcp_feed_begin() */
+	int opened;		/* 1; -1: it was refused; 0: not yet */
+	int is_open;		/* What the peers have is for the program. */
 	int polled;		/* since the last pcap_tcp_feed_advance() */
 	uint64_t received;	/* records that were handed out */
 };
 
 /*
- * Opens listeners and starts to connect.  common is copied.  hold: ms that a
- * peer without a record at hand may hold the others back.  Returns 0, or -1
- * with errno and errbuf; in both cases pcap_tcp_feed_close() releases what it
- * holds.
+ * Sets up what a device consists of, without any connection.  common is
+ * copied.  hold: ms that a peer without a record at hand may hold the others
+ * back.  Returns 0, or -1 with errno and errbuf; in both cases
+ * pcap_tcp_feed_close() releases what it holds.
  */
 int	pcap_tcp_feed_open(struct pcap_tcp_feed *f,
     const struct pcap_tcp_common *common, int hold, char *errbuf);
 void	pcap_tcp_feed_close(struct pcap_tcp_feed *f);
 
 /*
- * Waits for the first stream headers, until stop_fd is readable (-1: none) or
- * *stop.  Returns 0, or -1 with errno and errbuf.
+ * Listens, and has pcap_tcp_feed_advance() connect.  To be called once.
+ * Returns 0, or -1 with errno and errbuf.
+ */
+int	pcap_tcp_feed_begin(struct pcap_tcp_feed *f);
+
+/*
+ * Waits until the device is open, until stop_fd is readable (-1: none), or
+ * until *stop.  Returns 0, or -1 with errno and errbuf.
  */
 int	pcap_tcp_feed_await(struct pcap_tcp_feed *f, int stop_fd,
     const volatile sig_atomic_t *stop);
 
-/* After that: what the peers have is for the program from now on. */
-void	pcap_tcp_feed_start(struct pcap_tcp_feed *f);
-
 /*
  * Goes on with each peer that can, by a read at most.  END and FAILED, with
- * errbuf: that was the last stream.  To be called when
- * pcap_tcp_feed_next() had nothing.
+ * errbuf: that was the last stream, or, before the device was open, there will
+ * be none; never with reconnect=yes.  To be called when pcap_tcp_feed_next()
+ * had nothing.
  */
 enum pcap_tcp_progress pcap_tcp_feed_advance(struct pcap_tcp_feed *f);
 

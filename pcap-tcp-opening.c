@@ -15,7 +15,7 @@
 
 void
 pcap_tcp_opening_init(struct pcap_tcp_opening *o,
-    const struct pcap_tcp_device *device, int has_linktype, int64_t now)
+    const struct pcap_tcp_device *device, int64_t now)
 {
 	int timeout = device->timeout;
 	unsigned int i;
@@ -27,23 +27,14 @@ pcap_tcp_opening_init(struct pcap_tcp_opening *o,
 				timeout = 0;
 		}
 	}
-	o->give_up = has_linktype || timeout == 0 ? PCAP_TCP_NEVER :
-	    now + timeout * 1000;
-	o->grace_end = has_linktype ? now + GRACE : PCAP_TCP_NEVER;
+	o->give_up = timeout == 0 ? PCAP_TCP_NEVER : now + timeout * 1000;
+	o->grace_end = PCAP_TCP_NEVER;
 }
 
 enum pcap_tcp_opened
 pcap_tcp_opening_decide(struct pcap_tcp_opening *o,
     const struct pcap_tcp_standing *s, int64_t now)
 {
-	if (s->has_linktype) {
-		/* Only the names of hosts are waited for, and not long. */
-		if (s->unresolved > 0 && now < o->grace_end)
-			return (PCAP_TCP_OPENING);
-		/* With reconnect=no there is no other attempt. */
-		return (s->gone == s->dialed && !s->is_listening ?
-		    PCAP_TCP_REFUSED : PCAP_TCP_OPEN);
-	}
 	if (s->streams > 0) {
 		if (o->grace_end == PCAP_TCP_NEVER)
 			o->grace_end = now + GRACE;

@@ -21,14 +21,11 @@ struct pcap_tcp_opening {
 
 /* How matters stand. */
 struct pcap_tcp_standing {
-	unsigned int dialed;	/* peers that we connect to */
-	unsigned int undecided;	/* of these: neither a stream nor a failure */
-	unsigned int unresolved;	/* of these: no address either */
-	unsigned int retrying;	/* of dialed: failed, and will try in time */
-	unsigned int gone;	/* of dialed: will not try again */
-	unsigned int streams;
+	/* Peers that we connect to, */
+	unsigned int undecided;	/* with neither a stream nor a failure, or */
+	unsigned int retrying;	/* failed, with another attempt in time. */
+	unsigned int streams;	/* senders' included */
 	int is_listening;
-	int has_linktype;	/* The device's link type was given. */
 };
 
 enum pcap_tcp_opened {
@@ -38,7 +35,7 @@ enum pcap_tcp_opened {
 };
 
 void	pcap_tcp_opening_init(struct pcap_tcp_opening *o,
-    const struct pcap_tcp_device *device, int has_linktype, int64_t now);
+    const struct pcap_tcp_device *device, int64_t now);
 
 /* Decides, and starts the time of grace with the first stream. */
 enum pcap_tcp_opened pcap_tcp_opening_decide(struct pcap_tcp_opening *o,

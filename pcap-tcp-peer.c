@@ -5,6 +5,10 @@
  * pcap-tcp-peer.c - one remote end: how it comes to a stream, and comes back
  */
 
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -107,7 +111,8 @@ pcap_tcp_peer_new(struct pcap_tcp_common *common,
 		    sizeof(p->name));
 	pcap_tcp_dial_init(&p->dial, target, p->name,
 	    common->device->keepalive, &p->watch);
-	change_state(p, PCAP_TCP_PEER_TRYING);
+	/* Due at once; its time begins with the first step. */
+	p->state = PCAP_TCP_PEER_RETRYING;
 	return (p);
 }
 

@@ -33,7 +33,8 @@ struct pcap_tcp_common {
 enum pcap_tcp_peer_state {
 	PCAP_TCP_PEER_TRYING,	/* until the stream's header is here */
 	PCAP_TCP_PEER_UP,	/* it has a stream */
-	PCAP_TCP_PEER_RETRYING,	/* the next attempt is due at the deadline */
+	PCAP_TCP_PEER_RETRYING,	/* the next attempt, or the first, is due at
+				   the deadline */
 	PCAP_TCP_PEER_GONE	/* there is no other attempt */
 };
 

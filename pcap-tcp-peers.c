@@ -5,6 +5,10 @@
  * pcap-tcp-peers.c - who belongs to a device
  */
 
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +18,7 @@
 
 #define MAX_ACCEPTS	16	/* at once */
 
-/* Sets up what the device name lists at one place. */
+/* Sets up what the device name lists at one place, but for its socket. */
 static int
 open_address(struct pcap_tcp_peers *m, const struct pcap_tcp_address *address)
 {
@@ -32,9 +36,7 @@ open_address(struct pcap_tcp_peers *m, const struct pcap_tcp_address *address)
 		}
 	}
 	if (listening)
-		return (pcap_tcp_listener_open(&m->listeners, address,
-		    m->common.events, m->errbuf, PCAP_ERRBUF_SIZE));
-
+		return (0);
 	p = pcap_tcp_peer_new(&m->common, address,
 	    pcap_tcp_is_tls(address->scheme) ? *tls : NULL);
 	if (p == NULL) {
@@ -43,6 +45,7 @@ open_address(struct pcap_tcp_peers *m, const struct pcap_tcp_address *address)
 		errno = ENOMEM;
 		return (-1);
 	}
+	pcap_tcp_dial_prepare(&p->dial);
 	m->peer[m->ndialed++] = p;
 	m->nslots = m->ndialed;
 	return (0);
@@ -58,11 +61,25 @@ pcap_tcp_peers_open(struct pcap_tcp_peers *m,
 	memset(m, 0, sizeof(*m));
 	m->common = *common;
 	m->errbuf = errbuf;
-	pcap_tcp_opening_init(&m->opening, device, common->decoding.dlt != -1,
-	    pcap_tcp_now());
-	m->common.give_up = m->opening.give_up;
 	for (i = 0; i < device->nsources; i++) {
 		if (open_address(m, &device->source[i]) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+int
+pcap_tcp_peers_begin(struct pcap_tcp_peers *m)
+{
+	const struct pcap_tcp_device *device = m->common.device;
+	unsigned int i;
+
+	pcap_tcp_opening_init(&m->opening, device, pcap_tcp_now());
+	m->common.give_up = m->opening.give_up;
+	for (i = 0; i < device->nsources; i++) {
+		if (pcap_tcp_is_listening(device->source[i].scheme) &&
+		    pcap_tcp_listener_open(&m->listeners, &device->source[i],
+		    m->common.events, m->errbuf, PCAP_ERRBUF_SIZE) == -1)
 			return (-1);
 	}
 	return (0);
@@ -208,9 +225,7 @@ take_stock(const struct pcap_tcp_peers *m, struct pcap_tcp_standing *s)
 	unsigned int i;
 
 	memset(s, 0, sizeof(*s));
-	s->dialed = m->ndialed;
 	s->is_listening = m->listeners != NULL;
-	s->has_linktype = m->common.decoding.dlt != -1;
 	for (i = 0; i < m->nslots; i++) {
 		p = m->peer[i];
 		if (p == NULL)
@@ -219,11 +234,8 @@ take_stock(const struct pcap_tcp_peers *m, struct pcap_tcp_standing *s)
 			s->streams++;
 		else if (pcap_tcp_peers_is_sender(m, i))
 			continue;
-		else if (!p->failed) {
+		else if (!p->failed)
 			s->undecided++;
-			s->unresolved += p->dial.addresses == NULL;
-		} else if (p->state == PCAP_TCP_PEER_GONE)
-			s->gone++;
 		else if (m->common.device->reconnect ==
 		    PCAP_TCP_RECONNECT_YES &&
 		    (p->state == PCAP_TCP_PEER_TRYING ||

@@ -37,13 +37,16 @@ struct pcap_tcp_peers {
 };
 
 /*
- * Opens listeners, and makes the peers that we connect to.  common is copied.
- * Returns 0, or -1 with errno and errbuf; in both cases
- * pcap_tcp_peers_close() releases what there is.
+ * Makes the peers that we connect to, and reads what TLS needs, without any
+ * connection.  common is copied.  Returns 0, or -1 with errno and errbuf; in
+ * both cases pcap_tcp_peers_close() releases what there is.
  */
 int	pcap_tcp_peers_open(struct pcap_tcp_peers *m,
     const struct pcap_tcp_common *common, char *errbuf);
 void	pcap_tcp_peers_close(struct pcap_tcp_peers *m);
+
+/* Listens; opening begins.  Returns 0, or -1 with errno and errbuf. */
+int	pcap_tcp_peers_begin(struct pcap_tcp_peers *m);
 
 /*
  * Is there a stream, and may opening end?  1, 0: not yet; -1 with errno and

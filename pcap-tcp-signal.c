@@ -9,6 +9,7 @@
 #include <config.h>
 #endif
 
+#include <errno.h>
 #include <stddef.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -47,7 +48,10 @@ pcap_tcp_signal_hold(sigset_t *saved)
 void
 pcap_tcp_signal_release(int fd, const sigset_t *saved)
 {
+	int saved_errno = errno;
+
 	if (fd != -1)
 		close(fd);
 	pthread_sigmask(SIG_SETMASK, saved, NULL);
+	errno = saved_errno;
 }

@@ -20,7 +20,7 @@
  */
 int	pcap_tcp_signal_hold(sigset_t *saved);
 
-/* Undoes pcap_tcp_signal_hold(). */
+/* Undoes pcap_tcp_signal_hold(); leaves errno alone. */
 void	pcap_tcp_signal_release(int fd, const sigset_t *saved);
 
 #endif

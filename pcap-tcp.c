@@ -149,24 +149,6 @@ deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 	return (cnt - left);
 }
 
-/*
- * What a program sees of the end of a stream: it is told once, and if it
- * reads on, the device is like an interface without traffic until packets
- * arrive again.  Most sensors read on, and would spin if they were told at
- * each call.
- */
-static int
-report_end(const struct pcap_tcp *pt, enum pcap_tcp_progress progress)
-{
-	if (pt->device.reconnect == PCAP_TCP_RECONNECT_YES)
-		return (0);
-	if (progress == PCAP_TCP_END)
-		return (PCAP_ERROR_BREAK);
-	if (progress == PCAP_TCP_FAILED)
-		return (PCAP_ERROR);
-	return (0);
-}
-
 /* Waits for records and delivers them; nothing is at hand. */
 static int
 wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
@@ -176,6 +158,10 @@ wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 	int64_t until = PCAP_TCP_NEVER;
 	int n = 0, steps = 0;
 
+	if (!pt->feed.has_begun && pcap_tcp_feed_begin(&pt->feed) == -1) {
+		update_readiness(p);
+		return (PCAP_ERROR);
+	}
 	do {
 		if (p->break_loop) {
 			p->break_loop = 0;
@@ -205,9 +191,9 @@ wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 				return (0);
 			}
 		} else {
-			n = report_end(pt, progress);
-			if (n != 0)
-				break;
+			n = progress == PCAP_TCP_END ? PCAP_ERROR_BREAK :
+			    PCAP_ERROR;
+			break;
 		}
 	} while ((n = deliver(p, cnt, callback, user)) == 0);
 	update_readiness(p);
@@ -300,7 +286,7 @@ open_streams(pcap_t *p)
 	};
 	int hold = p->opt.timeout > 0 && p->opt.timeout < MAX_HOLD ?
 	    p->opt.timeout : MAX_HOLD;
-	int stop_fd, status, saved_errno;
+	int stop_fd, status;
 	sigset_t saved;
 
 	if (pcap_tcp_events_open(&pt->events) == -1) {
@@ -311,11 +297,14 @@ open_streams(pcap_t *p)
 	p->fd = p->selectable_fd = pt->events.fd;
 	if (pcap_tcp_feed_open(&pt->feed, &common, hold, p->errbuf) == -1)
 		return (-1);
+	/* Programs open what they only list: the first read begins. */
+	if (pt->dlt != -1)
+		return (0);
+	if (pcap_tcp_feed_begin(&pt->feed) == -1)
+		return (-1);
 	stop_fd = pcap_tcp_signal_hold(&saved);
 	status = pcap_tcp_feed_await(&pt->feed, stop_fd, &p->break_loop);
-	saved_errno = errno;
 	pcap_tcp_signal_release(stop_fd, &saved);
-	errno = saved_errno;
 	return (status);
 }
 
@@ -378,7 +367,6 @@ pcap_tcp_activate(pcap_t *p)
 	p->cleanup_op = pcap_tcp_cleanup;
 	/* Filters are for packets of another host, as with a file. */
 	p->bpf_codegen_flags |= BPF_OFFLINE_AF_HANDLING;
-	pcap_tcp_feed_start(&pt->feed);
 	update_readiness(p);
 	return (0);
 }
@@ -419,8 +407,12 @@ parse_named(struct pcap_tcp *pt, const struct pcap_tcp_named *named,
 	char why[PCAP_ERRBUF_SIZE];
 
 	if (pcap_tcp_device_is_ours(named->device)) {
-		if (parse_device(pt, named->device, why) == 0)
+		if (parse_device(pt, named->device, why) == 0) {
+			/* Known, so that who lists it does not open it. */
+			if (pt->dlt == -1)
+				pt->dlt = DLT_EN10MB;
 			return (0);
+		}
 	} else
 		(void)pcap_tcp_device_refuse(named->name, "device",
 		    named->device, "tcp:HOST:PORT or the like", why,

@@ -223,7 +223,8 @@ def test_a_silent_sender_blocks_nobody(listening):
 
 
 def test_a_silent_sender_is_dropped(listening):
-    reader = listening(READER, "-p", options=",timeout=1,linktype=EN10MB")
+    reader = listening(READER, "-p",
+                       options=",timeout=1,linktype=EN10MB,reconnect=yes")
     began = time.monotonic()
     silent = sender(reader)
     half = sender(reader, header()[:10])
@@ -306,7 +307,8 @@ def test_two_hundred_short_senders_while_the_program_is_busy(listening):
 
 def test_a_sender_that_stops_in_a_long_record_is_dropped(listening):
     """It has a buffer of that size meanwhile."""
-    reader = listening(READER, "-p", options=",timeout=1,linktype=EN10MB")
+    reader = listening(READER, "-p",
+                       options=",timeout=1,linktype=EN10MB,reconnect=yes")
     length = 16 << 20
     block = struct.pack("<II", 0x0BAD, length) + b"\0" * (length - 100)
     long = sender(reader, shb() + idb() + block)
@@ -319,7 +321,8 @@ def test_long_records_and_a_program_that_is_slow(listening):
     """One after the other, and the buffer never has less than one."""
     count = 1500
     reader = listening(READER, "-t", "100", "-m", "next", "-z", "2000", "-c",
-                       str(count), options=",timeout=2,linktype=USBPCAP")
+                       str(count), options=",timeout=2,linktype=USBPCAP,"
+                       "reconnect=yes")
     peer = sender(reader, header(linktype=249, snaplen=1 << 20))
     long = record(START, 0, b"\0" * 300000)
     for _ in range(count):
@@ -331,7 +334,7 @@ def test_long_records_and_a_program_that_is_slow(listening):
 def test_long_records_and_a_program_that_stands_still(listening):
     """Not the sender: it has sent what there was room for."""
     reader = listening(READER, "-p", "-c", "10",
-                       options=",timeout=4,linktype=EN10MB")
+                       options=",timeout=4,linktype=EN10MB,reconnect=yes")
     length = 1 << 20
     block = struct.pack("<II", 0x0BAD, length) + b"\0" * (length - 12) + \
         struct.pack("<I", length)

@@ -230,24 +230,6 @@ def test_a_daemon_leaves_no_look_up_behind(start, tmp_path):
     assert result.stdout == "38\n", result
 
 
-def test_linktype_opens_with_the_server_down(serve, start):
-    port = free_port()
-    reader = start(READER, "-p", "-m", "epoll", "-f", "udp port 53",
-                   f"tcp:127.0.0.1:{port},linktype=EN10MB,timeout=0")
-    reader.wait_for("OPEN dlt=1 ext=0 snaplen=262144")
-    serve([TEN, "hold"], port=port)
-    reader.wait_for("^P", 5)
-
-
-def test_linktype_and_no_second_attempt():
-    """Who has one attempt is told how it went."""
-    port = free_port()
-    device = f"tcp:127.0.0.1:{port},linktype=EN10MB,reconnect=no"
-    result = run(READER, device)
-    assert f"cannot connect to 127.0.0.1:{port}: Connection refused" in \
-        result.stdout + result.stderr
-
-
 @pytest.mark.parametrize("linktype,dlt", [
     ("1", 1), ("en10mb", 1), ("RAW", 12), ("101", 12), ("LINUX_SLL2", 276)])
 def test_linktypes_by_name_and_by_number(linktype, dlt):

@@ -251,7 +251,8 @@ def test_without_a_valid_certificate_nothing_gets_in(start, pki, listener,
 @needs_tls
 def test_a_plain_or_silent_client_of_a_tls_listener_is_dropped(listener, pki,
                                                                start):
-    reader = listener(",timeout=3,linktype=EN10MB", READER, "-p")
+    reader = listener(",timeout=3,linktype=EN10MB,reconnect=yes", READER,
+                      "-p")
     plain = socket.create_connection(("127.0.0.1", reader.port), LIMIT)
     plain.sendall(TEN)
     silent = socket.create_connection(("127.0.0.1", reader.port), LIMIT)
