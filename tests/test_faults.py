@@ -224,7 +224,8 @@ def test_cut_before_or_inside_the_stream_header(serve, sent, end):
     ("tcp:h:99999", 'bad port "99999": expected a number from 1 to 65535'),
     ("tcp:h,colour=red", 'bad option "colour"'),
     ("tcp:" + "h" * 8192, "at most 4095 bytes"),
-    ("tcp:\033[31m", 'tcp:?[31m: bad host "?[31m"'),
+    ("tcp:\033[31m", 'tcp:?[31m: bad device "tcp:?[31m": expected no control'),
+    ("unix:/\033[31m", 'unix:/?[31m: bad device'),
 ])
 def test_bad_names(name, said):
     line = refused(name)
