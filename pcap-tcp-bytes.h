@@ -8,7 +8,6 @@
 #ifndef pcap_tcp_bytes_h
 #define pcap_tcp_bytes_h
 
-#include <stddef.h>
 #include <sys/types.h>
 
 struct pcap_tcp_bytes {

@@ -10,8 +10,6 @@
 #ifndef pcap_tcp_dial_h
 #define pcap_tcp_dial_h
 
-#include <stdint.h>
-
 #include <pcap/pcap.h>
 
 #include "pcap-tcp-bytes.h"

@@ -53,11 +53,9 @@ pcap_tcp_flag_take(int fd)
 static int
 control(const struct pcap_tcp_events *e, int operation, int fd, short wanted)
 {
-	struct epoll_event event;
-
 	/* POLLIN and POLLOUT are EPOLLIN and EPOLLOUT. */
-	memset(&event, 0, sizeof(event));
-	event.events = (uint32_t)wanted;
+	struct epoll_event event = { .events = (uint32_t)wanted };
+
 	return (epoll_ctl(e->fd, operation, fd, &event));
 }
 
@@ -125,17 +123,15 @@ pcap_tcp_events_set_ready(struct pcap_tcp_events *e, int ready)
 void
 pcap_tcp_events_set_timer(struct pcap_tcp_events *e, int64_t when)
 {
-	struct itimerspec timer;
+	struct itimerspec timer = { .it_value.tv_sec = 0 };
 
 	if (when == e->timer)
 		return;
-	memset(&timer, 0, sizeof(timer));
 	if (when != PCAP_TCP_NEVER) {
 		timer.it_value.tv_sec = (time_t)(when / 1000);
 		timer.it_value.tv_nsec = (long)(when % 1000) * 1000000;
 	}
-	if (timerfd_settime(e->timer_fd, TFD_TIMER_ABSTIME, &timer,
-	    NULL) == 0)
+	if (timerfd_settime(e->timer_fd, TFD_TIMER_ABSTIME, &timer, NULL) == 0)
 		e->timer = when;
 }
 

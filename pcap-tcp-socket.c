@@ -71,7 +71,7 @@ new_bytes(int fd, int keepalive)
 	static const struct pcap_tcp_bytes_ops ops = {
 		.read = socket_read, .close = socket_close
 	};
-	struct socket_bytes *s = calloc(1, sizeof(*s));
+	struct socket_bytes *s = malloc(sizeof(*s));
 
 	if (s == NULL) {
 		(void)close_failed(fd);
@@ -81,10 +81,10 @@ new_bytes(int fd, int keepalive)
 	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 2);
-	s->bytes.ops = &ops;
-	s->bytes.fd = fd;
-	s->bytes.wanted = POLLIN;
-	s->bytes.established = 1;
+	s->was_reset = 0;
+	s->bytes = (struct pcap_tcp_bytes){
+		.ops = &ops, .fd = fd, .wanted = POLLIN, .established = 1
+	};
 	return (&s->bytes);
 }
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "pcap-tcp-tls.h"
+#include "varattrs.h"
 
 #ifdef PCAP_TCP_TLS
 
@@ -56,11 +57,9 @@ write_connection(BIO *bio, const char *buf, int size)
 }
 
 static long
-control_connection(BIO *bio, int command, long number, void *pointer)
+control_connection(BIO *bio _U_, int command, long number _U_,
+    void *pointer _U_)
 {
-	(void)bio;
-	(void)number;
-	(void)pointer;
 	return (command == BIO_CTRL_FLUSH);
 }
 
@@ -105,13 +104,11 @@ static int
 load_trusted(SSL_CTX *ctx, const struct pcap_tcp_device *device,
     int listening, char *errbuf, size_t size)
 {
-	int mode = SSL_VERIFY_PEER;
-
 	if (!device->verify || (listening && device->ca == NULL))
 		return (0);
-	if (listening)
-		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-	ssl->SSL_CTX_set_verify(ctx, mode, NULL);
+	/* A server has a certificate in any case. */
+	ssl->SSL_CTX_set_verify(ctx,
+	    SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	if (device->ca == NULL) {
 		if (ssl->SSL_CTX_set_default_verify_paths(ctx) == 1)
 			return (0);
@@ -408,11 +405,9 @@ pcap_tcp_tls_bytes(struct pcap_tcp_tls_context *c,
 #else /* PCAP_TCP_TLS */
 
 struct pcap_tcp_tls_context *
-pcap_tcp_tls_context_new(const struct pcap_tcp_device *device, int listening,
-    char *errbuf, size_t size)
+pcap_tcp_tls_context_new(const struct pcap_tcp_device *device _U_,
+    int listening _U_, char *errbuf, size_t size)
 {
-	(void)device;
-	(void)listening;
 	snprintf(errbuf, size, "this libpcap was built without OpenSSL 3, "
 	    "which TLS needs");
 	return (NULL);

@@ -10,8 +10,6 @@
 #ifndef pcap_tcp_tls_h
 #define pcap_tcp_tls_h
 
-#include <stddef.h>
-
 #include "pcap-tcp-bytes.h"
 #include "pcap-tcp-device.h"
 
