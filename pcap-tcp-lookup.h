@@ -20,7 +20,7 @@ struct pcap_tcp_lookup {
 	int references;
 	pid_t pid;		/* of the process that has the thread */
 	int fd;			/* a flag: the look-up is done */
-	int error, errnum;	/* 0 or an EAI_ code, and errno for EAI_SYSTEM */
+	int error, errnum;	/* 0 or an EAI_ code; errno for EAI_SYSTEM */
 	struct addrinfo *list;	/* whoever takes it sets it to NULL */
 	char port[sizeof("65535")];
 	char host[PCAP_TCP_MAX_HOST + 1];
