@@ -448,6 +448,17 @@ def test_unix_socket_with_a_full_backlog(tmp_path, start):
     assert stats(reader.lines)["packets"] == 10
 
 
+def test_unix_socket_whose_backlog_stays_full(tmp_path):
+    path = str(tmp_path / "busy")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen(0)
+        with socket.socket(socket.AF_UNIX) as first:
+            first.connect(path)
+            assert cause(f"unix:{path},timeout=1") == \
+                f"cannot connect to {path}: Connection timed out"
+
+
 def test_unix_path_too_long():
     assert "expected the path of a socket, of at most 107 bytes" in \
         cause("unix:/" + "x" * 107)
