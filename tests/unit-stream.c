@@ -407,6 +407,41 @@ the_buffer_grows_for_a_long_record_and_shrinks(void **state)
 	assert_int_equal(extra_bytes, PCAP_TCP_BUFFER_SIZE);
 }
 
+/* Not before all that is in it fits, nor with another long one to come. */
+static void
+the_buffer_shrinks_only_when_it_may(void **state)
+{
+	const uint32_t caplen = 2 * PCAP_TCP_BUFFER_SIZE, many = 20000;
+	u_char *buf = malloc(FILE_HEADER + caplen +
+	    (many + 2) * RECORD_HEADER);
+	size_t n;
+	uint32_t i = 1;
+
+	(void)state;
+	assert_non_null(buf);
+	n = put_file_header(buf, 0x7fffffff, LINKTYPE_DBUS);
+	n += put_packet(buf + n, i, caplen);
+	while (++i <= many)
+		n += put_packet(buf + n, i, 0);
+	n += put_record_header(buf + n, i, 0, caplen);
+	fake_gives(fake, buf, n);
+	free(buf);
+	assert_int_equal(next_record(), PCAP_TCP_PROGRESS);
+	assert_packet(s.batch.next++, 1, caplen);
+	for (i = 2; i <= many; i++) {
+		if (!pcap_tcp_stream_has_record(&s)) {
+			if (s.in.left >= PCAP_TCP_BUFFER_SIZE)
+				(void)pcap_tcp_stream_read(&s);
+			(void)pcap_tcp_stream_decode(&s, 0);
+		}
+		assert_packet(s.batch.next++, i, 0);
+	}
+	(void)pcap_tcp_stream_decode(&s, 0);
+	assert_true(pcap_tcp_stream_is_stretched(&s));
+	assert_int_equal(pcap_tcp_stream_read(&s), PCAP_TCP_WAIT);
+	assert_int_equal(s.capacity, 4 * PCAP_TCP_BUFFER_SIZE);
+}
+
 static void
 all_senders_together_have_a_limit(void **state)
 {
@@ -501,6 +536,7 @@ main(void)
 		TEST(decodes_no_further_than_it_is_told),
 		TEST(a_claim_gets_no_memory),
 		TEST(the_buffer_grows_for_a_long_record_and_shrinks),
+		TEST(the_buffer_shrinks_only_when_it_may),
 		TEST(all_senders_together_have_a_limit),
 		TEST(those_that_we_connect_to_have_none),
 		TEST(a_restart_forgets_everything),
