@@ -151,6 +151,7 @@ a_peer_has_so_much_time(void **state)
 	(void)state;
 	new_peer();
 	assert_int_equal(p->state, PCAP_TCP_PEER_TRYING);
+	assert_int_equal(p->watch.fd, -1);
 	assert_string_equal(p->name, target.host);
 	assert_deadline(10000);
 	device.timeout = 3;
@@ -246,8 +247,11 @@ static void
 waits_for_what_the_bytes_want(void **state)
 {
 	(void)state;
-	new_sender();
+	fake = fake_new();
 	fake->bytes.wanted = POLLOUT;
+	p = pcap_tcp_peer_new_sender(&common, &fake->bytes, NAME, NULL);
+	assert_non_null(p);
+	assert_int_equal(p->watch.watched, POLLOUT);
 	assert_int_equal(advance(), PCAP_TCP_WAIT);
 	assert_int_equal(p->watch.watched, POLLOUT);
 	fake->bytes.wanted = POLLIN;
@@ -367,6 +371,7 @@ static void
 a_sender_may_not_hold_a_long_record_back(void **state)
 {
 	u_char *rest = calloc(1, PCAP_TCP_BUFFER_SIZE);
+	int64_t deadline;
 
 	(void)state;
 	assert_non_null(rest);
@@ -376,10 +381,10 @@ a_sender_may_not_hold_a_long_record_back(void **state)
 	assert_deadline(10000);
 	assert_true(p->extension_left);
 	/* More bytes of it put nothing off. */
-	p->deadline += 5000;
+	deadline = p->deadline += 5000;
 	fake_gives(fake, rest, 1);
 	assert_int_equal(advance(), PCAP_TCP_PROGRESS);
-	assert_true(p->deadline > before + 10000);
+	assert_true(p->deadline == deadline);
 	/* The program may have been stopped for that long: once more. */
 	p->deadline = 0;
 	assert_int_equal(advance(), PCAP_TCP_WAIT);
@@ -396,7 +401,9 @@ a_sender_may_not_hold_a_long_record_back(void **state)
 	while (!pcap_tcp_stream_has_record(&p->stream))
 		assert_int_equal(advance(), PCAP_TCP_PROGRESS);
 	assert_true(p->deadline == NEVER);
+	assert_int_equal(common.extra_bytes, PCAP_TCP_BUFFER_SIZE);
 	assert_int_equal(advance(), PCAP_TCP_WAIT);
+	assert_int_equal(common.extra_bytes, 0);
 	assert_true(p->deadline == NEVER);
 	/* One that the buffer holds may take its time. */
 	new_sender();
@@ -423,7 +430,7 @@ static void
 a_peer_that_nobody_reaches_is_tried_less_and_less_often(void **state)
 {
 	static const int64_t backoffs[] = { 1000, 2000, 4000, 8000, 16000,
-	    30000, 30000 };
+	    30000, 30000, 30000 };
 	char text[PCAP_ERRBUF_SIZE];
 	size_t i;
 
@@ -431,9 +438,10 @@ a_peer_that_nobody_reaches_is_tried_less_and_less_often(void **state)
 	new_peer();
 	snprintf(text, sizeof(text), "cannot connect to %s: %s",
 	    target.host, strerror(ENOENT));
-	for (i = 0; i < sizeof(backoffs) / sizeof(backoffs[0]); i++) {
+	for (i = 0; i + 1 < sizeof(backoffs) / sizeof(backoffs[0]); i++) {
 		assert_over(advance(), PCAP_TCP_UNREACHABLE,
 		    PCAP_TCP_PEER_RETRYING, ENOENT, text);
+		assert_int_equal(p->backoff, backoffs[i + 1]);
 		assert_backoff(backoffs[i]);
 	}
 }
@@ -498,6 +506,71 @@ a_peer_comes_back_soon_if_it_had_a_record(void **state)
 	close(fd);
 	assert_int_equal(advance(), PCAP_TCP_END);
 	assert_backoff(2000);
+	close(server);
+}
+
+/* It is ours to choose, and has no limits. */
+static void
+a_peer_may_send_long_records_slowly(void **state)
+{
+	const uint32_t caplen = PCAP_TCP_BUFFER_SIZE;
+	int server = server_listen(0), fd;
+	u_char *buf = malloc(FILE_HEADER + RECORD_HEADER + caplen);
+	size_t n = 0, len;
+	ssize_t written;
+
+	(void)state;
+	assert_non_null(buf);
+	len = put_file_header(buf, 0x7fffffff, LINKTYPE_DBUS);
+	len += put_packet(buf + len, 1, caplen);
+	new_peer();
+	assert_int_equal(advance(), PCAP_TCP_PROGRESS);
+	fd = server_accept(server);
+	while (n < len || !pcap_tcp_stream_has_record(&p->stream)) {
+		written = write(fd, buf + n, len - n);
+		if (written > 0)
+			n += (size_t)written;
+		(void)advance();
+		assert_true(p->deadline == NEVER ||
+		    !p->stream.decoder.started);
+	}
+	assert_packet(p->stream.batch.next, 1, caplen);
+	assert_true(p->deadline == NEVER);
+	assert_int_equal(common.extra_bytes, 0);
+	free(buf);
+	close(fd);
+	close(server);
+}
+
+/* A Unix socket whose backlog is full is tried again soon. */
+static void
+a_full_backlog_is_waited_for(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int server = server_listen(0), others[16], n, i;
+
+	(void)state;
+	strcpy(address.sun_path, server_path[0]);
+	for (n = 0; n < 16; n++) {
+		others[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (connect(others[n], (struct sockaddr *)&address,
+		    sizeof(address)) == -1)
+			break;
+	}
+	assert_in_range(n, 1, 15);
+	new_peer();
+	assert_int_equal(advance(), PCAP_TCP_WAIT);
+	assert_int_equal(p->state, PCAP_TCP_PEER_TRYING);
+	assert_deadline(100);
+	close(server_accept(server));
+	p->dial.deadline = 0;
+	assert_int_equal(advance(), PCAP_TCP_PROGRESS);
+	assert_non_null(p->bytes);
+	/* The stream has what is left of the attempt. */
+	before = created;
+	assert_deadline(10000);
+	for (i = 0; i <= n; i++)
+		close(others[i]);
 	close(server);
 }
 
@@ -597,6 +670,8 @@ main(void)
 		TEST(a_peer_that_nobody_reaches_is_tried_less_and_less_often),
 		TEST(without_reconnect_there_is_one_attempt),
 		TEST(a_peer_comes_back_soon_if_it_had_a_record),
+		TEST(a_peer_may_send_long_records_slowly),
+		TEST(a_full_backlog_is_waited_for),
 		TEST(hangs_up_and_frees_without_a_word),
 		TEST(a_silent_tcp_server_may_speak_tls),
 	};
