@@ -207,21 +207,50 @@ static void
 one_stream_comes_through(void **state)
 {
 	static const uint32_t expected[] = { 1, 2, 3, 2 };
+	u_char buf[FILE_HEADER + 2 * (RECORD_HEADER + 3)];
+	size_t n = put_file_header(buf, 65535, 1);
 	struct fake *f;
-	size_t i;
 
 	(void)state;
 	open_feed(PATIENT);
-	f = add_stream("a");
+	f = add_sender("a");
+	n += put_packet(buf + n, 1, 3);
+	n += put_packet(buf + n, 2, 3);
+	fake_gives(f, buf, n);
 	start();
+	take_all();
+	assert_taken(expected, 2);
 	assert_int_equal(run_feed(), PCAP_TCP_WAIT);
-	assert_int_equal(ntaken, 0);
-	for (i = 0; i < 4; i++)
-		give_packet(f, expected[i]);
+	give_packet(f, 3);
+	give_packet(f, 2);
 	/* Nobody else, nobody to wait for: the order is the stream's own. */
 	assert_int_equal(run_feed(), PCAP_TCP_WAIT);
 	assert_taken(expected, 4);
 	assert_int_equal(feed.received, 4);
+}
+
+/* More than are decoded at a time, and nothing tells of the rest. */
+static void
+one_read_brings_many_records(void **state)
+{
+	static u_char buf[FILE_HEADER + 300 * (RECORD_HEADER + 3)];
+	size_t n = put_file_header(buf, 65535, 1);
+	struct fake *f;
+	uint32_t i;
+
+	(void)state;
+	open_feed(PATIENT);
+	f = add_sender("a");
+	for (i = 0; i < 300; i++)
+		n += put_packet(buf + n, i, 3);
+	fake_gives(f, buf, n);
+	start();
+	take_all();
+	assert_int_equal(ntaken, 300);
+	for (i = 0; i < 300; i++)
+		assert_int_equal(taken[i], i);
+	assert_int_equal(feed.received, 300);
+	assert_int_equal(f->reads, 1);
 }
 
 static void
@@ -862,6 +891,8 @@ excess_senders_stay_in_the_backlog(void **state)
 static void
 a_listener_has_no_end(void **state)
 {
+	static const uint32_t expected[] = { 1, 2, 3 };
+	struct fake *f;
 	int server, fd;
 
 	(void)state;
@@ -874,9 +905,16 @@ a_listener_has_no_end(void **state)
 	fd = connect_server(server, 1);
 	assert_int_equal(pcap_tcp_feed_await(&feed, -1, &stop), 0);
 	pcap_tcp_feed_start(&feed);
+	f = add_stream("a");
+	give_packet(f, 1);
+	give_packet(f, 3);
+	send_packet(fd, 2);
 	assert_int_equal(write(fd, "?", 1), 1);
 	close(fd);
+	fake_ends(f);
 	assert_int_equal(run_feed(), PCAP_TCP_WAIT);
+	assert_taken(expected, 3);
+	assert_int_equal(feed.peers.nsenders, 0);
 	assert_true(feed.peers.peer[0]->state == PCAP_TCP_PEER_RETRYING);
 	assert_string_equal(errbuf, "");
 	close(server);
@@ -889,6 +927,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(one_stream_comes_through),
+		TEST(one_read_brings_many_records),
 		TEST(two_streams_come_in_order_of_time),
 		TEST(many_streams_come_in_order_of_time),
 		TEST(a_dry_stream_holds_the_others_back),
