@@ -533,6 +533,7 @@ a_question_changes_nothing(void **state)
 	common.give_up = NEVER;
 	open_feed(PATIENT);
 	assert_true(deadline() == feed.peers.opening.give_up);
+	assert_true(feed.peers.common.give_up == feed.peers.opening.give_up);
 	f = add_stream("a");
 	feed.peers.opening.grace_end = 3;
 	assert_true(deadline() == 3);
@@ -545,6 +546,7 @@ a_question_changes_nothing(void **state)
 	f->pending = 0;
 	start();
 	assert_true(deadline() == NEVER);
+	assert_true(feed.peers.common.give_up == NEVER);
 	/* A record at hand: now. */
 	give_packet(f, 1);
 	assert_int_equal(look(), PCAP_TCP_PROGRESS);
@@ -622,6 +624,30 @@ waits_for_whatever_comes(void **state)
 	assert_int_equal(pcap_tcp_feed_wait(&feed, -1, 0), 0);
 }
 
+/* No descriptor tells that a record was held back for long enough. */
+static void
+waits_for_the_end_of_the_hold(void **state)
+{
+	struct fake *a, *b;
+
+	(void)state;
+	open_feed(PATIENT);
+	a = add_stream("a");
+	b = add_stream("b");
+	start();
+	give_packet(a, 1);
+	assert_int_equal(run_feed(), PCAP_TCP_WAIT);
+	fake_mute(a);
+	fake_mute(b);
+	assert_int_equal(pcap_tcp_feed_wait(&feed, -1, 0), 0);
+	feed.patience.hold = 0;
+	assert_int_equal(pcap_tcp_feed_wait(&feed, -1, NEVER),
+	    PCAP_TCP_EVENT_WATCH);
+	assert_int_equal(ntaken, 0);
+	assert_int_equal(run_feed(), PCAP_TCP_WAIT);
+	assert_int_equal(ntaken, 1);
+}
+
 static void
 waiting_for_a_stream_can_be_stopped(void **state)
 {
@@ -673,6 +699,30 @@ is_refused_for_the_last_senders_reason(void **state)
 	assert_string_equal(errbuf, "no sender sent a pcap stream within 3 "
 	    "seconds; the last, a: not a pcap stream but bzip2: decompress at "
 	    "the sender");
+}
+
+/* It is for opening to say why, not for a read. */
+static void
+is_refused_for_the_peers_reason(void **state)
+{
+	char text[PCAP_ERRBUF_SIZE];
+	int server, fd;
+
+	(void)state;
+	open_servers(1, &server);
+	(void)look();
+	fd = server_accept(server);
+	assert_int_equal(write(fd, "SSH-2.0", 7), 7);
+	assert_int_equal(look(), PCAP_TCP_PROGRESS);
+	assert_int_equal(look(), PCAP_TCP_PROGRESS);
+	assert_string_equal(errbuf, "");
+	assert_int_equal(pcap_tcp_feed_await(&feed, -1, &stop), -1);
+	assert_int_equal(errno, EPROTO);
+	snprintf(text, sizeof(text), "%s: not a pcap stream but an SSH "
+	    "server: is this the right port?", server_path[0]);
+	assert_string_equal(errbuf, text);
+	close(fd);
+	close(server);
 }
 
 static void
@@ -1042,8 +1092,10 @@ main(void)
 		TEST(a_question_changes_nothing),
 		TEST(watches_those_that_have_to_be_read),
 		TEST(waits_for_whatever_comes),
+		TEST(waits_for_the_end_of_the_hold),
 		TEST(waiting_for_a_stream_can_be_stopped),
 		TEST(is_refused_for_the_last_senders_reason),
+		TEST(is_refused_for_the_peers_reason),
 		TEST(a_sender_of_another_link_type_goes),
 		TEST(peers_of_two_link_types_are_refused),
 		TEST(one_peer_ends_or_fails),
