@@ -725,6 +725,34 @@ is_refused_for_the_peers_reason(void **state)
 	close(server);
 }
 
+/* An attempt that fails is the last one, unless the device says otherwise. */
+static void
+who_may_still_come_is_waited_for(void **state)
+{
+	(void)state;
+	device.nsources = 1;
+	device.source[0] = server_address(0);
+	open_feed(PATIENT);
+	(void)look();
+	assert_int_equal(pcap_tcp_feed_await(&feed, -1, &stop), -1);
+	assert_int_equal(errno, ENOENT);
+	pcap_tcp_feed_close(&feed);
+	stop = 1;
+	device.reconnect = PCAP_TCP_RECONNECT_YES;
+	open_feed(PATIENT);
+	(void)look();
+	pcap_tcp_events_wake(&events);
+	assert_int_equal(pcap_tcp_feed_await(&feed, -1, &stop), -1);
+	assert_int_equal(errno, EINTR);
+	pcap_tcp_feed_close(&feed);
+	device.source[0] = (struct pcap_tcp_address){
+	    PCAP_TCP_SCHEME_TCP_LISTEN, "127.0.0.1", 0 };
+	open_feed(PATIENT);
+	pcap_tcp_events_wake(&events);
+	assert_int_equal(pcap_tcp_feed_await(&feed, -1, &stop), -1);
+	assert_int_equal(errno, EINTR);
+}
+
 static void
 a_sender_of_another_link_type_goes(void **state)
 {
@@ -954,6 +982,7 @@ the_only_attempt_fails_once(void **state)
 	/* With others to come, it is no fault. */
 	device.reconnect = PCAP_TCP_RECONNECT_AFTER_REPORT;
 	open_feed(PATIENT);
+	assert_int_equal(pcap_tcp_feed_await(&feed, -1, &stop), 0);
 	pcap_tcp_feed_start(&feed);
 	assert_int_equal(run_feed(), PCAP_TCP_WAIT);
 	assert_true(deadline() == feed.peers.peer[0]->deadline);
@@ -1096,6 +1125,7 @@ main(void)
 		TEST(waiting_for_a_stream_can_be_stopped),
 		TEST(is_refused_for_the_last_senders_reason),
 		TEST(is_refused_for_the_peers_reason),
+		TEST(who_may_still_come_is_waited_for),
 		TEST(a_sender_of_another_link_type_goes),
 		TEST(peers_of_two_link_types_are_refused),
 		TEST(one_peer_ends_or_fails),
