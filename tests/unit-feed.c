@@ -751,6 +751,12 @@ who_may_still_come_is_waited_for(void **state)
 	pcap_tcp_events_wake(&events);
 	assert_int_equal(pcap_tcp_feed_await(&feed, -1, &stop), -1);
 	assert_int_equal(errno, EINTR);
+	/* But no sender, once there is a stream. */
+	(void)add_stream("a");
+	(void)add_sender("b");
+	(void)look();
+	pcap_tcp_events_wake(&events);
+	assert_int_equal(pcap_tcp_feed_await(&feed, -1, &stop), 0);
 }
 
 static void
@@ -971,6 +977,10 @@ the_only_attempt_fails_once(void **state)
 	device.source[0] = server_address(0);
 	device.reconnect = PCAP_TCP_RECONNECT_NO;
 	open_feed(PATIENT);
+	assert_int_equal(pcap_tcp_feed_await(&feed, -1, &stop), -1);
+	assert_int_equal(errno, ENOENT);
+	pcap_tcp_feed_close(&feed);
+	open_feed(PATIENT);
 	pcap_tcp_feed_start(&feed);
 	assert_int_equal(run_feed(), PCAP_TCP_FAILED);
 	snprintf(text, sizeof(text), "cannot connect to %s: %s",
@@ -1049,6 +1059,7 @@ excess_senders_stay_in_the_backlog(void **state)
 	fd[1] = connect_sender();
 	assert_int_equal(pcap_tcp_feed_wait(&feed, -1, NEVER),
 	    PCAP_TCP_EVENT_WATCH);
+	assert_int_equal(pcap_tcp_feed_advance(&feed), PCAP_TCP_PROGRESS);
 	assert_int_equal(run_feed(), PCAP_TCP_WAIT);
 	assert_int_equal(feed.peers.nsenders, PCAP_TCP_MAX_SENDERS);
 	assert_true(l->paused_until != 0);
