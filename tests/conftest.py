@@ -286,22 +286,24 @@ def share_of_a_busy_loop(program, seconds):
     """How much of the CPU time that a busy loop gets beside it a program
     takes: 1 for who spins, however busy the machine is."""
     loop = Program("sh", "-c", "while :; do :; done", env=SYSTEM)
-    before, began = program.cpu_ticks(), loop.cpu_ticks()
-    time.sleep(seconds)
-    took = program.cpu_ticks() - before
-    share = took / max(1, loop.cpu_ticks() - began)
-    loop.stop()
-    return share
+    try:
+        before, began = program.cpu_ticks(), loop.cpu_ticks()
+        time.sleep(seconds)
+        took = program.cpu_ticks() - before
+        return took / max(1, loop.cpu_ticks() - began)
+    finally:
+        loop.stop()
 
 
 def left_behind():
-    """The processes that this run has started and that are still there."""
-    found = []
+    """The processes that this run has started and that are still there: what
+    they are by their numbers."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if int(process.name) != os.getpid() and MARK.encode() in (
                     process / "environ").read_bytes().split(b"\0"):
-                found.append((process / "cmdline").read_text())
+                found[int(process.name)] = (process / "cmdline").read_text()
         except OSError:
             pass  # it has ended meanwhile, or is another user's
     return found
@@ -309,11 +311,17 @@ def left_behind():
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind():
+    """What is left fails the test, and is ended for the next one's sake."""
     yield
     end = time.monotonic() + LIMIT
-    while left := left_behind():
-        assert time.monotonic() < end, left
+    while (left := left_behind()) and time.monotonic() < end:
         time.sleep(0.05)
+    for number in left:
+        try:
+            os.kill(number, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    assert not left
 
 
 @pytest.fixture
