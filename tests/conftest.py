@@ -58,12 +58,17 @@ def _environment():
 OURS = _environment()
 
 
-# With pytest-xdist these files' tests run in one process each, as what they
-# share takes long to make; and in one for all that run make in the build
-# folder.
-TOGETHER = dict.fromkeys(("test_elsewhere", "test_suricata", "test_testprogs"))
-TOGETHER.update(dict.fromkeys(("test_build", "test_deb", "test_install",
-                               "test_upstream", "test_versions"), "make"))
+# With pytest-xdist, tests with one of these fixtures run in one process, as it
+# takes long to make. So do those of these files, for the same reason or as
+# they run make in the build folder.
+SHARED = ("archive", "builds", "suricata", "workshop")
+TOGETHER = {"test_deb": "make", "test_install": "make",
+            "test_upstream": "make", "test_testprogs": "testprogs"}
+
+
+def _group(item):
+    return TOGETHER.get(item.path.stem) or next(
+        (name for name in SHARED if name in item.fixturenames), None)
 
 
 def pytest_configure(config):
@@ -74,9 +79,10 @@ def pytest_configure(config):
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.path.stem in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(
-                TOGETHER[item.path.stem] or item.path.stem))
+        if _group(item):
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+    # These take longest, and who begins last would be waited for.
+    items.sort(key=lambda item: _group(item) is None)
 
 
 def need(*programs):

@@ -301,8 +301,9 @@ def test_another_link_type_later_is_that_sources_own_trouble(serve, start):
     reader = start(READER, "-p", "-m", "epoll", f"tcp:127.0.0.1:{server.port}"
                    f"+127.0.0.1:{port}")
     reader.wait_for("^P", 10)
-    other = serve([header(linktype=101) + ONE, "hold"], port=port)
-    wait_until(lambda: other.connections == 1, "it is tried again")
+    other = serve([header(linktype=101) + ONE, "arrived", "hold"], port=port)
+    assert other.arrived.wait(LIMIT), "it is not tried again"
+    reader.wait_until_blocked()  # what has arrived is read, too
     server.go()
     assert reader.end() == 0
     assert [li for li in reader.lines if li.startswith("END")][0].startswith(
