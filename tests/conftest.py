@@ -9,6 +9,7 @@ within LIMIT; what costs nothing is a count of wake-ups, or is compared with
 another program's that runs beside it.
 """
 
+import atexit
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import termios
 import threading
 import time
@@ -33,6 +35,12 @@ MARK = f"PCAP_TCP_TEST={os.getpid()}"
 os.environ.update([MARK.split("=")])
 SYSTEM = dict(os.environ, LC_ALL="C")
 SIOCOUTQ = 0x5411
+# Some tests let other users into their folders. The one that all of a user's
+# runs of pytest share is closed to others by each that starts.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="pcap-tcp-")
+    atexit.register(shutil.rmtree, os.environ["PYTEST_DEBUG_TEMPROOT"],
+                    ignore_errors=True)
 LIMIT = 120  # seconds after which what has not come is taken to hang
 
 
