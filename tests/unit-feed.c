@@ -245,12 +245,10 @@ one_read_brings_many_records(void **state)
 		n += put_packet(buf + n, i, 3);
 	fake_gives(f, buf, n);
 	start();
-	take_all();
+	assert_int_equal(run_feed(), PCAP_TCP_WAIT);
 	assert_int_equal(ntaken, 300);
 	for (i = 0; i < 300; i++)
 		assert_int_equal(taken[i], i);
-	assert_int_equal(feed.received, 300);
-	assert_int_equal(f->reads, 1);
 }
 
 static void
