@@ -5,11 +5,6 @@
  * pcap-tcp-address.c - addresses, and errno's text
  */
 
-#ifdef HAVE_CONFIG_H
-#include <config.h>
-#endif
-
-#include <errno.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,17 +36,12 @@ pcap_tcp_unix_address(const char *path)
 		struct addrinfo info;
 		struct sockaddr_un address;
 	} *a;
-	size_t size = strlen(path) + 1;
 
-	if (size > sizeof(a->address.sun_path)) {
-		errno = ENAMETOOLONG;
-		return (NULL);
-	}
 	a = calloc(1, sizeof(*a));
 	if (a == NULL)
 		return (NULL);
 	a->address.sun_family = AF_UNIX;
-	memcpy(a->address.sun_path, path, size);
+	snprintf(a->address.sun_path, sizeof(a->address.sun_path), "%s", path);
 	a->info.ai_family = AF_UNIX;
 	a->info.ai_socktype = SOCK_STREAM;
 	a->info.ai_addr = (struct sockaddr *)&a->address;

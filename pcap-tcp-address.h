@@ -10,8 +10,6 @@
 #ifndef pcap_tcp_address_h
 #define pcap_tcp_address_h
 
-#include <stddef.h>
-
 #include <pcap/pcap.h>
 
 struct addrinfo;
@@ -25,8 +23,8 @@ int	pcap_tcp_numeric_address(const char *host, unsigned short port,
     struct addrinfo **list);
 
 /*
- * The address of a Unix socket, for pcap_tcp_free_addresses().  Returns NULL
- * with errno set.
+ * The address of a Unix socket, for pcap_tcp_free_addresses(), whose path is as
+ * short as in a device.  Returns NULL with errno set.
  */
 struct addrinfo *pcap_tcp_unix_address(const char *path);
 

@@ -8,7 +8,6 @@
 #ifndef pcap_tcp_bytes_h
 #define pcap_tcp_bytes_h
 
-#include <stddef.h>
 #include <sys/types.h>
 
 struct pcap_tcp_bytes {
@@ -26,10 +25,16 @@ struct pcap_tcp_bytes_ops {
 	 */
 	ssize_t	(*read)(struct pcap_tcp_bytes *b, void *buf, size_t size);
 
-	/* Can the next read be had although the descriptor does not say so? */
+	/*
+	 * Can the next read be had although the descriptor does not say so?
+	 * NULL: never.
+	 */
 	int	(*pending)(const struct pcap_tcp_bytes *b);
 
-	/* What errno does not say about a failed read; NULL: it says all. */
+	/*
+	 * What errno does not say about a failed read, or NULL, here as there:
+	 * it says all.
+	 */
 	const char *(*error)(const struct pcap_tcp_bytes *b);
 
 	/* Closes the descriptor, and releases the whole. */
@@ -45,13 +50,13 @@ pcap_tcp_bytes_read(struct pcap_tcp_bytes *b, void *buf, size_t size)
 static inline int
 pcap_tcp_bytes_pending(const struct pcap_tcp_bytes *b)
 {
-	return (b->ops->pending(b));
+	return (b->ops->pending != NULL && b->ops->pending(b));
 }
 
 static inline const char *
 pcap_tcp_bytes_error(const struct pcap_tcp_bytes *b)
 {
-	return (b->ops->error(b));
+	return (b->ops->error != NULL ? b->ops->error(b) : NULL);
 }
 
 static inline void

@@ -14,7 +14,6 @@
 #define pcap_tcp_decoder_h
 
 #include "pcap-tcp-format.h"
-#include "pcap-tcp-record.h"
 
 /* Makes the decoder ready for its first stream; shared is kept, not copied. */
 void	pcap_tcp_decoder_init(struct pcap_tcp_decoder *d,

@@ -5,7 +5,6 @@
  * pcap-tcp-device.c - from a device name to a struct
  */
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,7 @@
 
 #define MAX_SHOWN	60	/* bytes of a name that an error repeats */
 
-#define IS_DIGIT(c)	((c) >= '0' && (c) <= '9')
+#define DIGITS		"0123456789"
 
 static const struct scheme {
 	const char *prefix;
@@ -60,94 +59,56 @@ pcap_tcp_device_is_ours(const char *name)
 	return (find_scheme(name) != NULL);
 }
 
-/*
- * Names come from command lines and web forms, and errors go to terminals
- * and logs, so nothing unprintable passes.
- */
 static const char *
-show(const char *text, char shown[MAX_SHOWN + 4])
+dots(const char *text)
 {
-	size_t i;
-
-	for (i = 0; i < MAX_SHOWN && text[i] != '\0'; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		shown[i] = (char)(c < 0x20 || c >= 0x7f ? '?' : c);
-	}
-	strcpy(&shown[i], text[i] != '\0' ? "..." : "");
-	return (shown);
+	return (strlen(text) > MAX_SHOWN ? "..." : "");
 }
 
-/* "DEVICE: bad WHAT "PART": expected EXPECTED"; returns -1. */
+/*
+ * "DEVICE: bad WHAT "PART": expected EXPECTED"; returns -1.  Names come from
+ * command lines and web forms, and errors go to terminals and logs, so nothing
+ * unprintable passes.
+ */
 static int
 refuse(const struct error *err, const char *what, const char *part,
     const char *expected)
 {
-	char shown_device[MAX_SHOWN + 4], shown_part[MAX_SHOWN + 4];
+	char *c;
 
-	snprintf(err->buf, err->size, "%s: bad %s \"%s\": expected %s",
-	    show(err->device, shown_device), what, show(part, shown_part),
-	    expected);
+	snprintf(err->buf, err->size, "%.*s%s: bad %s \"%.*s%s\": expected %s",
+	    MAX_SHOWN, err->device, dots(err->device), what, MAX_SHOWN, part,
+	    dots(part), expected);
+	for (c = err->buf; *c != '\0'; c++) {
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	}
 	return (-1);
 }
 
-/*
- * A decimal number from low to high; -1 if it is none.  Leading zeros are
- * let through.
- */
-static long
-parse_number(const char *text, long low, long high)
-{
-	long n = 0;
-
-	if (*text == '\0')
-		return (-1);
-	for (; *text != '\0'; text++) {
-		if (!IS_DIGIT(*text))
-			return (-1);
-		n = n * 10 + (*text - '0');
-		if (n > high)
-			return (-1);
-	}
-	return (n < low ? -1 : n);
-}
-
+/* A decimal number from low to high, or -1.  Leading zeros are let through. */
 static int
-parse_port(const char *text, unsigned short *port, const struct error *err)
+parse_number(const char *what, const char *text, const char *unit, int low,
+    int high, const struct error *err)
 {
-	long n = parse_number(text, 1, USHRT_MAX);
+	long n = strtol(text, NULL, 10);
+	char expected[64];
 
-	if (n == -1)
-		return (refuse(err, "port", text, "a number from 1 to 65535"));
-	*port = (unsigned short)n;
-	return (0);
-}
-
-/* An IPv6 address and zone without its brackets; getaddrinfo() judges it. */
-static int
-check_ipv6(const char *host, const struct error *err)
-{
-	size_t address = strspn(host, "0123456789abcdefABCDEF:.");
-	const char *zone = host + address;
-
-	if (memchr(host, ':', address) == NULL ||
-	    (*zone != '\0' && (*zone != '%' || zone[1] == '\0')))
-		return (refuse(err, "address", host,
-		    "an IPv6 address with or without a %zone in the brackets"));
-	return (0);
+	if (*text != '\0' && text[strspn(text, DIGITS)] == '\0' && n >= low &&
+	    n <= high)
+		return ((int)n);
+	snprintf(expected, sizeof(expected), "%sa number from %d to %d", unit,
+	    low, high);
+	return (refuse(err, what, text, expected));
 }
 
 static int
 check_name(const char *what, const char *host, const struct error *err)
 {
-	const char *c;
+	const char *c = host;
 
-	for (c = host; *c != '\0'; c++) {
-		unsigned char u = (unsigned char)*c;
-
-		if (u <= ' ' || u >= 0x7f || strchr("/@[]%=\"\\", u) != NULL)
-			break;
-	}
+	while (*c > ' ' && *c <= '~' && strchr("/@[]%=\"\\", *c) == NULL)
+		c++;
 	if (*host == '\0' || *host == '-' || *c != '\0' ||
 	    strlen(host) > PCAP_TCP_MAX_HOST)
 		return (refuse(err, what, host,
@@ -156,49 +117,51 @@ check_name(const char *what, const char *host, const struct error *err)
 }
 
 /*
- * HOST, HOST:PORT, [IPv6] or [IPv6]:PORT.  Cuts the text in two and sets
- * *port_text to the port's part, NULL if there is none.
+ * HOST, HOST:PORT, [IPv6] or [IPv6]:PORT.  Cuts the text in two and leaves in
+ * *text the port's part, NULL if there is none.
  */
 static int
-split_host_port(char *text, const char **host, const char **port_text,
+parse_host(char **text, struct pcap_tcp_address *address,
     const struct error *err)
 {
-	char *end;
+	char *host = *text, *end;
+	size_t length;
 
-	if (*text == '[') {
-		end = strchr(text, ']');
-		if (end == NULL)
-			return (refuse(err, "address", text,
-			    "a \"]\" behind the IPv6 address"));
-		if (end[1] != '\0' && end[1] != ':')
-			return (refuse(err, "address", text,
-			    "\":PORT\" behind the \"]\""));
-		*end++ = '\0';
-		*host = text + 1;
-		*port_text = *end == ':' ? end + 1 : NULL;
-		return (check_ipv6(*host, err));
+	if (*host != '[') {
+		if (strchr(host, ':') != strrchr(host, ':'))
+			return (refuse(err, "address", host,
+			    "HOST:PORT, with brackets around an IPv6 address: "
+			    "[::1]:57012"));
+		address->host = strsep(text, ":");
+		return (check_name("host", host, err));
 	}
-	end = strchr(text, ':');
-	if (end != NULL && strchr(end + 1, ':') != NULL)
-		return (refuse(err, "address", text,
-		    "HOST:PORT, with brackets around an IPv6 address: "
-		    "[::1]:57012"));
-	if (end != NULL)
-		*end++ = '\0';
-	*host = text;
-	*port_text = end;
-	return (check_name("host", *host, err));
+	end = strchr(host, ']');
+	if (end == NULL)
+		return (refuse(err, "address", host,
+		    "a \"]\" behind the IPv6 address"));
+	if (end[1] != '\0' && end[1] != ':')
+		return (refuse(err, "address", host,
+		    "\":PORT\" behind the \"]\""));
+	*end = '\0';
+	*text = end[1] == ':' ? end + 2 : NULL;
+	address->host = ++host;
+	/* An address, and a zone or none; getaddrinfo() judges them. */
+	length = strspn(host, DIGITS "abcdefABCDEF:.");
+	if (memchr(host, ':', length) == NULL || (host[length] != '\0' &&
+	    (host[length] != '%' || host[length + 1] == '\0')))
+		return (refuse(err, "address", host,
+		    "an IPv6 address with or without a %zone in the brackets"));
+	return (0);
 }
 
 static int
 parse_address(char *text, const struct scheme *scheme,
     struct pcap_tcp_address *address, const struct error *err)
 {
-	const char *port_text;
+	char *port = text;
+	int number;
 
 	address->scheme = scheme->scheme;
-	address->host = NULL;
-	address->port = 0;
 	if (scheme->scheme == PCAP_TCP_SCHEME_UNIX) {
 		if (*text == '\0' ||
 		    strlen(text) >= sizeof(((struct sockaddr_un *)0)->sun_path))
@@ -207,45 +170,39 @@ parse_address(char *text, const struct scheme *scheme,
 		address->host = text;
 		return (0);
 	}
-	if (pcap_tcp_is_listening(scheme->scheme) &&
-	    text[strspn(text, "0123456789")] == '\0')
-		return (parse_port(text, &address->port, err));
-
-	if (split_host_port(text, &address->host, &port_text, err) == -1)
+	if ((!pcap_tcp_is_listening(scheme->scheme) ||
+	    text[strspn(text, DIGITS)] != '\0') &&
+	    parse_host(&port, address, err) == -1)
 		return (-1);
-	if (port_text != NULL)
-		return (parse_port(port_text, &address->port, err));
-	if (scheme->need_port)
+	if (port == NULL && scheme->need_port)
 		return (refuse(err, "address", text,
 		    "HOST:PORT behind \"TCP@\" (which has two default ports: "
 		    "57012 here, 19000 in Wireshark)"));
-	address->port = PCAP_TCP_DEFAULT_PORT;
+	number = port == NULL ? PCAP_TCP_DEFAULT_PORT :
+	    parse_number("port", port, "", 1, 65535, err);
+	if (number == -1)
+		return (-1);
+	address->port = (unsigned short)number;
 	return (0);
 }
 
 static int
-parse_sources(struct pcap_tcp_device *device, char *text,
+parse_sources(struct pcap_tcp_device *device, char *texts,
     const struct error *err)
 {
-	const struct scheme *scheme = NULL;
-	char *next;
+	/* The first source has one: pcap_tcp_device_is_ours(). */
+	const struct scheme *own, *scheme = NULL;
+	char *text;
 
-	for (; text != NULL; text = next) {
-		const struct scheme *own = find_scheme(text);
-
-		next = strchr(text, '+');
-		if (next != NULL)
-			*next++ = '\0';
+	while ((text = strsep(&texts, "+")) != NULL) {
 		if (device->nsources == PCAP_TCP_MAX_SOURCES)
 			return (refuse(err, "source", text,
 			    "at most 64 sources in one device"));
+		own = find_scheme(text);
 		if (own != NULL) {
 			scheme = own;
 			text += strlen(own->prefix);
 		}
-		if (scheme == NULL)
-			return (refuse(err, "device", text,
-			    "a scheme: tcp:HOST:PORT"));
 		if (parse_address(text, scheme,
 		    &device->source[device->nsources], err) == -1)
 			return (-1);
@@ -254,112 +211,79 @@ parse_sources(struct pcap_tcp_device *device, char *text,
 	return (0);
 }
 
-static int
-parse_seconds(const char *option, const char *value, int low, int *seconds,
-    const struct error *err)
-{
-	const long high = 32767;	/* TCP_KEEPIDLE's */
-	long n = parse_number(value, low, high);
-	char expected[64];
+struct option {
+	const char *name;
+	enum { SECONDS, YES_NO, TEXT, HOST } kind;
+	void *field;	/* an int *, or a const char ** */
+	int low;	/* the least of SECONDS; what "no" stands for */
+};
 
-	if (n == -1) {
-		snprintf(expected, sizeof(expected),
-		    "seconds, a number from %d to %ld", low, high);
-		return (refuse(err, option, value, expected));
-	}
-	*seconds = (int)n;
-	return (0);
-}
-
-/* Returns 1 or 0, or -1 if it is neither. */
 static int
-parse_yes_no(const char *option, const char *value, const struct error *err)
+parse_value(const struct option *o, const char *value, const struct error *err)
 {
-	if (strcasecmp(value, "yes") == 0)
-		return (1);
-	if (strcasecmp(value, "no") == 0)
+	const char **text = o->field;
+	int *number = o->field;
+
+	switch (o->kind) {
+
+	case SECONDS:
+		/* The limit is that of TCP_KEEPIDLE. */
+		*number = parse_number(o->name, value, "seconds, ", o->low,
+		    32767, err);
+		return (*number == -1 ? -1 : 0);
+
+	case YES_NO:
+		*number = strcasecmp(value, "yes") == 0 ? 1 : o->low;
+		if (*number != 1 && strcasecmp(value, "no") != 0)
+			return (refuse(err, o->name, value, "yes or no"));
 		return (0);
-	return (refuse(err, option, value, "yes or no"));
-}
 
-static int
-parse_string(const char *option, const char *value, const char **string,
-    const struct error *err)
-{
-	if (*value == '\0')
-		return (refuse(err, option, value, "a value behind \"=\""));
-	*string = value;
-	return (0);
-}
+	case TEXT:
+		if (*value == '\0')
+			return (refuse(err, o->name, value,
+			    "a value behind \"=\""));
+		break;
 
-static int
-parse_option(struct pcap_tcp_device *device, const char *name,
-    const char *value, const struct error *err)
-{
-	int yes;
-
-	if (strcasecmp(name, "timeout") == 0)
-		return (parse_seconds("timeout", value, 0, &device->timeout,
-		    err));
-	if (strcasecmp(name, "keepalive") == 0)
-		return (parse_seconds("keepalive", value, 1,
-		    &device->keepalive, err));
-	if (strcasecmp(name, "reconnect") == 0) {
-		yes = parse_yes_no("reconnect", value, err);
-		device->reconnect = yes == 1 ? PCAP_TCP_RECONNECT_YES :
-		    PCAP_TCP_RECONNECT_NO;
-		return (yes == -1 ? -1 : 0);
-	}
-	if (strcasecmp(name, "verify") == 0) {
-		device->verify = parse_yes_no("verify", value, err);
-		return (device->verify == -1 ? -1 : 0);
-	}
-	if (strcasecmp(name, "linktype") == 0)
-		return (parse_string(name, value, &device->linktype, err));
-	if (strcasecmp(name, "ca") == 0)
-		return (parse_string(name, value, &device->ca, err));
-	if (strcasecmp(name, "cert") == 0)
-		return (parse_string(name, value, &device->cert, err));
-	if (strcasecmp(name, "key") == 0)
-		return (parse_string(name, value, &device->key, err));
-	if (strcasecmp(name, "servername") == 0) {
-		if (check_name(name, value, err) == -1)
+	case HOST:
+		if (check_name(o->name, value, err) == -1)
 			return (-1);
-		device->servername = value;
-		return (0);
+		break;
 	}
-	return (refuse(err, "option", name, "one of timeout, reconnect, "
-	    "keepalive, linktype, ca, cert, key, verify, servername"));
+	*text = value;
+	return (0);
 }
 
 static int
 parse_options(struct pcap_tcp_device *device, char *text,
     const struct error *err)
 {
-	char *next, *value;
+	const struct option *o, options[] = {
+		{ "timeout", SECONDS, &device->timeout, 0 },
+		{ "keepalive", SECONDS, &device->keepalive, 1 },
+		{ "reconnect", YES_NO, &device->reconnect,
+		    PCAP_TCP_RECONNECT_NO },
+		{ "verify", YES_NO, &device->verify, 0 },
+		{ "linktype", TEXT, &device->linktype, 0 },
+		{ "ca", TEXT, &device->ca, 0 },
+		{ "cert", TEXT, &device->cert, 0 },
+		{ "key", TEXT, &device->key, 0 },
+		{ "servername", HOST, &device->servername, 0 },
+		{ NULL, TEXT, NULL, 0 }
+	};
+	const char *name;
+	char *value;
 
-	for (; text != NULL; text = next) {
-		next = strchr(text, ',');
-		if (next != NULL)
-			*next++ = '\0';
-		value = strchr(text, '=');
-		if (value != NULL)
-			*value++ = '\0';
-		if (parse_option(device, text, value != NULL ? value : "",
-		    err) == -1)
+	while ((value = strsep(&text, ",")) != NULL) {
+		name = strsep(&value, "=");
+		o = options;
+		while (o->name != NULL && strcasecmp(name, o->name) != 0)
+			o++;
+		if (o->name == NULL)
+			return (refuse(err, "option", name, "one of timeout, "
+			    "reconnect, keepalive, linktype, ca, cert, key, "
+			    "verify, servername"));
+		if (parse_value(o, value != NULL ? value : "", err) == -1)
 			return (-1);
-	}
-	return (0);
-}
-
-static int
-has_scheme(const struct pcap_tcp_device *device, enum pcap_tcp_scheme scheme)
-{
-	unsigned int i;
-
-	for (i = 0; i < device->nsources; i++) {
-		if (device->source[i].scheme == scheme)
-			return (1);
 	}
 	return (0);
 }
@@ -372,12 +296,17 @@ static int
 check_tls_options(const struct pcap_tcp_device *device,
     const struct error *err)
 {
-	int dials = has_scheme(device, PCAP_TCP_SCHEME_TLS);
-	int listens = has_scheme(device, PCAP_TCP_SCHEME_TLS_LISTEN);
+	int dials = 0, listens = 0;
+	unsigned int i;
 	const char *option = device->ca != NULL ? "ca" :
 	    device->cert != NULL ? "cert" : device->key != NULL ? "key" :
 	    device->verify ? NULL : "verify";
 
+	for (i = 0; i < device->nsources; i++) {
+		dials |= device->source[i].scheme == PCAP_TCP_SCHEME_TLS;
+		listens |= device->source[i].scheme ==
+		    PCAP_TCP_SCHEME_TLS_LISTEN;
+	}
 	if (option != NULL && !dials && !listens)
 		return (refuse(err, "option", option,
 		    "that on tls: and tls-listen: sources only"));
@@ -406,26 +335,41 @@ pcap_tcp_device_refuse(const char *name, const char *what, const char *part,
 	return (refuse(&err, what, part, expected));
 }
 
+/*
+ * A path is repeated in errors as it is, and a terminal would obey these: those
+ * of ASCII, and U+0080 to U+009F in UTF-8.
+ */
+static int
+has_control_character(const char *name)
+{
+	const unsigned char *c = (const unsigned char *)name;
+
+	for (; *c != '\0'; c++) {
+		if (*c < ' ' || *c == 0x7f || (*c == 0xc2 && c[1] >= 0x80 &&
+		    c[1] < 0xa0))
+			return (1);
+	}
+	return (0);
+}
+
 int
 pcap_tcp_device_parse(struct pcap_tcp_device *device, const char *name,
     char *errbuf, size_t size)
 {
 	const struct error err = { errbuf, size, name };
-	size_t length = strlen(name);
-	char *options;
+	char *options = device->text;
 
+	if (strlen(name) >= sizeof(device->text))
+		return (refuse(&err, "device", name, "at most 4095 bytes"));
+	if (has_control_character(name))
+		return (refuse(&err, "device", name, "no control characters"));
 	memset(device, 0, sizeof(*device));
 	device->timeout = -1;
 	device->keepalive = 30;
 	device->verify = 1;
-	if (length >= sizeof(device->text))
-		return (refuse(&err, "device", name, "at most 4095 bytes"));
-	memcpy(device->text, name, length + 1);
+	strcpy(device->text, name);
 
-	options = strchr(device->text, ',');
-	if (options != NULL)
-		*options++ = '\0';
-	if (parse_sources(device, device->text, &err) == -1 ||
+	if (parse_sources(device, strsep(&options, ","), &err) == -1 ||
 	    parse_options(device, options, &err) == -1)
 		return (-1);
 	return (check_tls_options(device, &err));

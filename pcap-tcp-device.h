@@ -53,7 +53,8 @@ struct pcap_tcp_address {
 	unsigned short port;	/* host byte order; 0 if unix */
 };
 
-enum pcap_tcp_reconnect {
+/* What comes after a stream's end. */
+enum {
 	PCAP_TCP_RECONNECT_AFTER_REPORT,	/* neither was given */
 	PCAP_TCP_RECONNECT_YES,
 	PCAP_TCP_RECONNECT_NO
@@ -69,7 +70,7 @@ struct pcap_tcp_device {
 	struct pcap_tcp_address source[PCAP_TCP_MAX_SOURCES];
 	int timeout;		/* seconds, 0 = no limit, -1 = not given */
 	int keepalive;		/* seconds */
-	enum pcap_tcp_reconnect reconnect;
+	int reconnect;		/* one of PCAP_TCP_RECONNECT_ */
 	int verify;
 	const char *linktype;
 	const char *ca;
@@ -88,7 +89,7 @@ int	pcap_tcp_device_is_ours(const char *name);
  * Parses a name for which pcap_tcp_device_is_ours() holds.  Returns 0, or
  * -1 with one line in errbuf (of size bytes) that names the device, the
  * offending part and what was expected there; unprintable bytes come out
- * as '?'.
+ * as '?'.  A name that was accepted has no control characters.
  */
 int	pcap_tcp_device_parse(struct pcap_tcp_device *device, const char *name,
     char *errbuf, size_t size);

@@ -10,8 +10,6 @@
 #ifndef pcap_tcp_dial_h
 #define pcap_tcp_dial_h
 
-#include <stdint.h>
-
 #include <pcap/pcap.h>
 
 #include "pcap-tcp-bytes.h"
@@ -22,22 +20,20 @@ struct addrinfo;
 struct pcap_tcp_lookup;
 
 struct pcap_tcp_dial {
-	enum {
-		PCAP_TCP_DIAL_IDLE,
-		PCAP_TCP_DIAL_RESOLVING,
-		PCAP_TCP_DIAL_CONNECTING,
-		PCAP_TCP_DIAL_PAUSING	/* before the same address again */
-	} state;
 	const struct pcap_tcp_address *target;
 	const char *peer;	/* its name, for errors */
 	int keepalive;		/* seconds */
 	struct pcap_tcp_watch *watch;
 	int64_t end;		/* the attempt is over */
 	int64_t deadline;	/* the next step is due, also without event */
-	struct pcap_tcp_lookup *lookup;
-	/* Those found once are kept: the program may chroot() after that. */
+	struct pcap_tcp_lookup *lookup;	/* NULL: none is under way */
+	int64_t look_end;	/* The look-up is over. */
+	/* Kept until a look-up finds others: the program may chroot(). */
 	struct addrinfo *addresses;
-	struct addrinfo *address;	/* the one that is tried */
+	int is_name;		/* They come from a look-up. */
+	int is_outdated;	/* None of them took the connection. */
+	struct addrinfo *address;	/* the one that is tried; NULL: none */
+	struct pcap_tcp_bytes *connection;	/* to it; NULL: none yet */
 	int failed_errno;	/* of the first address tried */
 	int failed_alike;	/* Is it that of all of them? */
 	char failed[PCAP_ERRBUF_SIZE];	/* each with its address */

@@ -5,10 +5,6 @@
  * pcap-tcp-events.c - what a device waits for, on Linux
  */
 
-#ifdef HAVE_CONFIG_H
-#include <config.h>
-#endif
-
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -30,15 +26,36 @@ pcap_tcp_now(void)
 	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
 }
 
+int
+pcap_tcp_flag_new(void)
+{
+	return (eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+}
+
+void
+pcap_tcp_flag_raise(int fd)
+{
+	const uint64_t one = 1;
+
+	/* It can only fail if it is readable already. */
+	(void)!write(fd, &one, sizeof(one));
+}
+
+int
+pcap_tcp_flag_take(int fd)
+{
+	uint64_t count;
+
+	return (read(fd, &count, sizeof(count)) == sizeof(count));
+}
+
 /* Puts a descriptor into the set, or changes what the set looks for. */
 static int
 control(const struct pcap_tcp_events *e, int operation, int fd, short wanted)
 {
-	struct epoll_event event;
-
 	/* POLLIN and POLLOUT are EPOLLIN and EPOLLOUT. */
-	memset(&event, 0, sizeof(event));
-	event.events = (uint32_t)wanted;
+	struct epoll_event event = { .events = (uint32_t)wanted };
+
 	return (epoll_ctl(e->fd, operation, fd, &event));
 }
 
@@ -55,7 +72,7 @@ pcap_tcp_events_open(struct pcap_tcp_events *e)
 {
 	e->fd = epoll_create1(EPOLL_CLOEXEC);
 	if (e->fd != -1)
-		e->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		e->wake_fd = pcap_tcp_flag_new();
 	if (e->wake_fd != -1)
 		e->timer_fd = timerfd_create(CLOCK_MONOTONIC,
 		    TFD_NONBLOCK | TFD_CLOEXEC);
@@ -80,19 +97,14 @@ pcap_tcp_events_close(struct pcap_tcp_events *e)
 void
 pcap_tcp_events_wake(const struct pcap_tcp_events *e)
 {
-	const uint64_t one = 1;
-
-	/* It can only fail if it is readable already. */
 	if (e->wake_fd != -1)
-		(void)!write(e->wake_fd, &one, sizeof(one));
+		pcap_tcp_flag_raise(e->wake_fd);
 }
 
 void
 pcap_tcp_events_clear_wake(struct pcap_tcp_events *e)
 {
-	uint64_t count;
-
-	(void)!read(e->wake_fd, &count, sizeof(count));
+	(void)pcap_tcp_flag_take(e->wake_fd);
 	e->wake_is_set = 0;
 }
 
@@ -111,17 +123,15 @@ pcap_tcp_events_set_ready(struct pcap_tcp_events *e, int ready)
 void
 pcap_tcp_events_set_timer(struct pcap_tcp_events *e, int64_t when)
 {
-	struct itimerspec timer;
+	struct itimerspec timer = { .it_value.tv_sec = 0 };
 
 	if (when == e->timer)
 		return;
-	memset(&timer, 0, sizeof(timer));
 	if (when != PCAP_TCP_NEVER) {
 		timer.it_value.tv_sec = (time_t)(when / 1000);
 		timer.it_value.tv_nsec = (long)(when % 1000) * 1000000;
 	}
-	if (timerfd_settime(e->timer_fd, TFD_TIMER_ABSTIME, &timer,
-	    NULL) == 0)
+	if (timerfd_settime(e->timer_fd, TFD_TIMER_ABSTIME, &timer, NULL) == 0)
 		e->timer = when;
 }
 
@@ -165,17 +175,12 @@ pcap_tcp_watch_change(struct pcap_tcp_watch *w, short wanted)
 	pcap_tcp_watch_enable(w, 1);
 }
 
-/* Milliseconds that poll(2) has to wait from now until then. */
+/* Milliseconds that poll(2) has to wait; some weeks are for ever. */
 static int
-poll_timeout(int64_t then)
+poll_timeout(int64_t until)
 {
-	int64_t wait;
+	int64_t wait = until - pcap_tcp_now();
 
-	if (then == PCAP_TCP_NEVER)
-		return (-1);
-	if (then == 0)
-		return (0);
-	wait = then - pcap_tcp_now();
 	if (wait <= 0)
 		return (0);
 	return (wait > INT_MAX ? INT_MAX : (int)wait);
@@ -189,6 +194,7 @@ pcap_tcp_events_wait(struct pcap_tcp_events *e,
 	int events = 0;
 	size_t i;
 
+	memset(fds, 0, (2 + n) * sizeof(fds[0]));
 	fds[0].fd = e->wake_fd;
 	fds[1].fd = stop_fd;
 	fds[0].events = fds[1].events = POLLIN;
@@ -196,12 +202,8 @@ pcap_tcp_events_wait(struct pcap_tcp_events *e,
 		fds[2 + i].fd = watches[i]->fd;
 		fds[2 + i].events = watches[i]->wanted;
 	}
-	if (poll(fds, 2 + n, poll_timeout(until)) == -1) {
-		if (errno != EINTR)
-			return (-1);
-		for (i = 0; i < 2 + n; i++)
-			fds[i].revents = 0;
-	}
+	if (poll(fds, 2 + n, poll_timeout(until)) == -1 && errno != EINTR)
+		return (-1);
 	for (i = 0; i < n; i++) {
 		if (fds[2 + i].revents != 0)
 			watches[i]->waiting = 0;
@@ -215,26 +217,4 @@ pcap_tcp_events_wait(struct pcap_tcp_events *e,
 	if (fds[1].revents != 0)
 		events |= PCAP_TCP_EVENT_STOP;
 	return (events);
-}
-
-int
-pcap_tcp_flag_new(void)
-{
-	return (eventfd(0, EFD_CLOEXEC));
-}
-
-void
-pcap_tcp_flag_raise(int fd)
-{
-	const uint64_t one = 1;
-
-	(void)!write(fd, &one, sizeof(one));
-}
-
-void
-pcap_tcp_flag_take(int fd)
-{
-	uint64_t count;
-
-	(void)!read(fd, &count, sizeof(count));
 }

@@ -10,8 +10,8 @@
  * timer.  The device itself waits by poll(2), which sandboxed programs allow.
  * Another system needs another pcap-tcp-events.c, and no other file.
  *
- * Errors are errno values.  Only pcap_tcp_events_wake() may be called from a
- * signal handler or another thread.
+ * Errors are errno values.  Only pcap_tcp_events_wake() and
+ * pcap_tcp_flag_raise() may be called from a signal handler or another thread.
  */
 #ifndef pcap_tcp_events_h
 #define pcap_tcp_events_h
@@ -94,13 +94,16 @@ int	pcap_tcp_events_wait(struct pcap_tcp_events *e,
 #define PCAP_TCP_MAX_WATCHES	256
 
 /*
- * A flag that one thread raises once for another: a descriptor that is
- * readable from then on.  Returns -1 on failure; close(2) releases it.
+ * A flag that one thread raises for another: a descriptor that is readable
+ * from then on.  Returns -1 on failure; close(2) releases it.
  */
 int	pcap_tcp_flag_new(void);
 void	pcap_tcp_flag_raise(int fd);
 
-/* Blocks until the flag is up; what was written before is seen after. */
-void	pcap_tcp_flag_take(int fd);
+/*
+ * Takes the flag down.  Returns 1, or 0 if it was not up; what was written
+ * before it was raised is seen after.
+ */
+int	pcap_tcp_flag_take(int fd);
 
 #endif

@@ -92,23 +92,6 @@ finish_run(struct pcap_tcp_feed *f)
 	}
 }
 
-/* Opening is over: what the peers have is for the program from now on. */
-static void
-start(struct pcap_tcp_feed *f)
-{
-	unsigned int i;
-
-	f->is_open = 1;
-	f->unreported_fault = NULL;
-	f->peers.common.give_up = PCAP_TCP_NEVER;
-	f->patience.now = pcap_tcp_now();
-	for (i = 0; i < f->peers.nslots; i++) {
-		if (f->peers.peer[i] != NULL &&
-		    f->peers.peer[i]->stream.decoder.started)
-			offer(f, i);
-	}
-}
-
 /* Where the records of a batch end that come before the others'. */
 static struct pcap_tcp_record *
 end_of_run(const struct pcap_tcp_feed *f, const struct pcap_tcp_batch *b,
@@ -131,10 +114,6 @@ pcap_tcp_feed_next(struct pcap_tcp_feed *f, struct pcap_tcp_batch *run)
 	size_t n;
 	int i;
 
-	if (!f->is_open && f->opened == 0)
-		return (0);
-	if (!f->is_open)
-		start(f);
 	if (f->current != NULL)
 		finish_run(f);
 	if (!is_single(f) && (f->patience.ndry > 0 ||
@@ -419,6 +398,22 @@ pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 		return (progress);
 	return (f->opened == 1 || f->peers.common.device->reconnect ==
 	    PCAP_TCP_RECONNECT_YES ? PCAP_TCP_PROGRESS : PCAP_TCP_FAILED);
+}
+
+void
+pcap_tcp_feed_start(struct pcap_tcp_feed *f)
+{
+	unsigned int i;
+
+	f->is_open = 1;
+	f->unreported_fault = NULL;
+	f->peers.common.give_up = PCAP_TCP_NEVER;
+	f->patience.now = pcap_tcp_now();
+	for (i = 0; i < f->peers.nslots; i++) {
+		if (f->peers.peer[i] != NULL &&
+		    f->peers.peer[i]->stream.decoder.started)
+			offer(f, i);
+	}
 }
 
 int

@@ -36,7 +36,7 @@ struct pcap_tcp_feed {
 	char fault[PCAP_ERRBUF_SIZE];	/* or the last sender's */
 	int has_begun;		/* by pcap_tcp_feed_begin() */
 	int opened;		/* 1; -1: it was refused; 0: not yet */
-	int is_open;		/* What the peers have is for the program. */
+	int is_open;		/* since pcap_tcp_feed_start() */
 	int polled;		/* since the last pcap_tcp_feed_advance() */
 	uint64_t received;	/* records that were handed out */
 };
@@ -63,6 +63,12 @@ int	pcap_tcp_feed_begin(struct pcap_tcp_feed *f);
  */
 int	pcap_tcp_feed_await(struct pcap_tcp_feed *f, int stop_fd,
     const volatile sig_atomic_t *stop);
+
+/*
+ * When opened is no longer 0: what the peers have is for the program from now
+ * on.
+ */
+void	pcap_tcp_feed_start(struct pcap_tcp_feed *f);
 
 /*
  * Goes on with each peer that can, by a read at most.  END and FAILED, with

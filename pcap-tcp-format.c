@@ -19,26 +19,21 @@ pcap_tcp_is_pcap_magic(uint32_t magic)
 	    magic == MAGIC_KUZNETZOV);
 }
 
-/* The versions that sf-pcap.c reads; 543.0 is DG/UX tcpdump's. */
-int
-pcap_tcp_is_pcap_version(uint16_t major, uint16_t minor)
-{
-	return ((major == PCAP_VERSION_MAJOR && minor <= PCAP_VERSION_MINOR) ||
-	    (major == 543 && minor == 0));
-}
-
 /*
- * As a record, a header would have to be of the year 2055 or 2083 and of one
- * certain microsecond, so this takes no packet for one.
+ * Of the versions that sf-pcap.c reads; 543.0 is DG/UX tcpdump's.  As a record,
+ * a header would have to be of the year 2055 or 2083 and of one certain
+ * microsecond, so this takes no packet for one.
  */
 int
 pcap_tcp_is_pcap_header(const u_char *buf)
 {
 	int swapped = !pcap_tcp_is_pcap_magic(get32(buf, 0));
+	uint16_t major = get16(buf + 4, swapped);
+	uint16_t minor = get16(buf + 6, swapped);
 
 	return (pcap_tcp_is_pcap_magic(get32(buf, swapped)) &&
-	    pcap_tcp_is_pcap_version(get16(buf + 4, swapped),
-	    get16(buf + 6, swapped)));
+	    ((major == PCAP_VERSION_MAJOR && minor <= PCAP_VERSION_MINOR) ||
+	    (major == 543 && minor == 0)));
 }
 
 int
@@ -47,7 +42,7 @@ pcap_tcp_is_section_header(const u_char *buf)
 	uint32_t magic = get32(buf + 8, 0);
 
 	return (get32(buf, 0) == BT_SHB && (magic == BYTE_ORDER_MAGIC ||
-	    magic == swap32(BYTE_ORDER_MAGIC)));
+	    magic == bswap_32(BYTE_ORDER_MAGIC)));
 }
 
 enum pcap_tcp_decoded
@@ -87,7 +82,7 @@ pcap_tcp_set_linktype(struct pcap_tcp_decoder *d, int linktype)
 	d->dlt = dlt;
 	d->max_caplen = linktypes->max_snaplen_for_dlt(dlt);
 	d->started = 1;
-	return (PCAP_TCP_SKIP);
+	return (PCAP_TCP_DONE);
 }
 
 uint32_t

@@ -7,7 +7,7 @@
 #ifndef pcap_tcp_format_h
 #define pcap_tcp_format_h
 
-#include <stddef.h>
+#include <byteswap.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -43,8 +43,7 @@ struct pcap_tcp_input {
 enum pcap_tcp_decoded {
 	PCAP_TCP_ERROR = -1,	/* the decoder's error says why */
 	PCAP_TCP_MORE,		/* the input needs more of them */
-	PCAP_TCP_SKIP,		/* taken, and they hold no packet */
-	PCAP_TCP_RECORD,	/* taken: a packet, or as many as wanted */
+	PCAP_TCP_DONE,		/* taken */
 	PCAP_TCP_RESTART	/* left: another stream header stands there */
 };
 
@@ -52,8 +51,9 @@ struct pcap_tcp_interface;	/* of a pcapng section */
 
 struct pcap_tcp_decoder {
 	/*
-	 * Fills the batch from next on, which it moves.  If the stream has
-	 * started, there is room for a record.
+	 * Takes an item of the stream, or some.  Fills the batch from next on,
+	 * which it moves; if the stream has started, there is room for a
+	 * record.
 	 */
 	enum pcap_tcp_decoded (*run)(struct pcap_tcp_decoder *d,
 	    struct pcap_tcp_input *in, struct pcap_tcp_batch *b);
@@ -72,14 +72,12 @@ struct pcap_tcp_decoder {
 	uint32_t fits;		/* a caplen that is neither cut nor refused */
 	uint32_t period;	/* see decode_period() */
 	size_t header_size;	/* of a record, bytes */
-	enum { PCAP_TCP_SCALE_NONE, PCAP_TCP_SCALE_UP, PCAP_TCP_SCALE_DOWN }
-	    scale;
-	enum { PCAP_TCP_CAPLEN_FIRST, PCAP_TCP_LEN_FIRST,
-	    PCAP_TCP_SMALLER_FIRST } lengths;
+	uint32_t divide, multiply;	/* what makes of fractions the user's */
+	int is_plain;		/* decode_period() does for nearly all of it */
 
 	/* pcapng */
 	uint32_t max_block;	/* bytes */
-	uint32_t ninterfaces, interfaces_size;
+	uint32_t ninterfaces;
 	struct pcap_tcp_interface *interfaces;	/* owned */
 
 	uint64_t offset;	/* bytes of the stream that were decoded */
@@ -101,7 +99,6 @@ struct pcap_tcp_decoder {
  * item of its own is due.
  */
 int	pcap_tcp_is_pcap_magic(uint32_t magic);
-int	pcap_tcp_is_pcap_version(uint16_t major, uint16_t minor);
 int	pcap_tcp_is_pcap_header(const u_char *buf);	/* 8 bytes */
 int	pcap_tcp_is_section_header(const u_char *buf);	/* 12 bytes */
 
@@ -110,7 +107,7 @@ enum pcap_tcp_decoded pcap_tcp_malformed(struct pcap_tcp_decoder *d,
     const char *fmt, ...) PCAP_PRINTFLIKE(2, 3);
 
 /*
- * A header gave the stream's link type.  Returns PCAP_TCP_SKIP, or
+ * A header gave the stream's link type.  Returns PCAP_TCP_DONE, or
  * PCAP_TCP_ERROR if it is not the device's, or another one than before.
  */
 enum pcap_tcp_decoded pcap_tcp_set_linktype(struct pcap_tcp_decoder *d,
@@ -119,6 +116,15 @@ enum pcap_tcp_decoded pcap_tcp_set_linktype(struct pcap_tcp_decoder *d,
 /* A snapshot length as a header gives it, made sane. */
 uint32_t pcap_tcp_adjust_snaplen(const struct pcap_tcp_decoder *d,
     uint32_t snaplen);
+
+/*
+ * The formats.  Each takes the header that begins a stream, of which 4 bytes
+ * are here, 12 for pcapng, and has the decoder run over what follows.
+ */
+enum pcap_tcp_decoded pcap_tcp_pcap_start(struct pcap_tcp_decoder *d,
+    struct pcap_tcp_input *in);
+enum pcap_tcp_decoded pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d,
+    struct pcap_tcp_input *in);
 
 static inline enum pcap_tcp_decoded
 pcap_tcp_more(struct pcap_tcp_input *in, size_t needed)
@@ -137,18 +143,12 @@ pcap_tcp_take(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 }
 
 static inline uint32_t
-swap32(uint32_t v)
-{
-	return (v >> 24 | (v >> 8 & 0xff00) | (v & 0xff00) << 8 | v << 24);
-}
-
-static inline uint32_t
 get32(const u_char *p, int swapped)
 {
 	uint32_t v;
 
 	memcpy(&v, p, sizeof(v));
-	return (swapped ? swap32(v) : v);
+	return (swapped ? bswap_32(v) : v);
 }
 
 static inline uint16_t
@@ -157,7 +157,7 @@ get16(const u_char *p, int swapped)
 	uint16_t v;
 
 	memcpy(&v, p, sizeof(v));
-	return ((uint16_t)(swapped ? v >> 8 | v << 8 : v));
+	return ((uint16_t)(swapped ? bswap_16(v) : v));
 }
 
 #endif

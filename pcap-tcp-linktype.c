@@ -10,7 +10,6 @@
 #endif
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "pcap-tcp-compat.h"
 #include "pcap-tcp-linktype.h"
@@ -29,49 +28,40 @@ pcap_tcp_parse_linktype(const char *text)
 	if (dlt != -1 || !PCAP_ISDIGIT(*text))
 		return (dlt);
 	number = strtoul(text, &end, 10);
-	if (*end != '\0' || number > UINT16_MAX)
-		return (-1);
-	return (linktype_to_dlt((int)number));
-}
-
-static void
-swap_family(u_char *data)
-{
-	u_char family[4] = { data[3], data[2], data[1], data[0] };
-
-	memcpy(data, family, sizeof(family));
-}
-
-/*
- * In place, or a little in front of it: libpcap wants the header aligned, and
- * there is room, as the record's header has been parsed and may be
- * overwritten.
- */
-static void
-fix_pseudo_header(const struct pcap_tcp_pseudo_headers *p,
-    struct pcap_tcp_record *r)
-{
-	if (p->dlt == DLT_NULL || p->dlt == DLT_ENC) {
-		/*
-		 * Filters are made for an AF_ value in the byte order of the
-		 * sender, which must not change when the sender's does.
-		 */
-		if (r->swapped != p->swapped && r->h.caplen >= 4)
-			swap_family(r->data);
-		return;
-	}
-	r->data = memmove(r->data - (uintptr_t)r->data % sizeof(uint64_t),
-	    r->data, r->h.caplen);
-	pcapint_post_process(p->dlt, r->swapped, &r->h, r->data);
+	return (*end != '\0' || number > UINT16_MAX ? -1 :
+	    linktype_to_dlt((int)number));
 }
 
 static size_t
 fix_pseudo_headers(void *headers, struct pcap_tcp_record *r, size_t n)
 {
-	size_t i;
+	const struct pcap_tcp_pseudo_headers *p = headers;
+	const struct pcap_tcp_record *end = r + n;
+	uint32_t family;
 
-	for (i = 0; i < n; i++)
-		fix_pseudo_header(headers, &r[i]);
+	for (; r != end; r++) {
+		if (p->dlt != DLT_NULL && p->dlt != DLT_ENC) {
+			/*
+			 * In place, or a little in front of it: libpcap wants
+			 * the header aligned, and there is room, as the
+			 * record's header has been parsed and may be
+			 * overwritten.
+			 */
+			r->data = memmove(r->data -
+			    (uintptr_t)r->data % sizeof(uint64_t), r->data,
+			    r->h.caplen);
+			pcapint_post_process(p->dlt, r->swapped, &r->h,
+			    r->data);
+		} else if (r->swapped != p->swapped && r->h.caplen >= 4) {
+			/*
+			 * Filters are made for an AF_ value in the byte order
+			 * of the sender, which must not change when the
+			 * sender's does.
+			 */
+			family = get32(r->data, 1);
+			memcpy(r->data, &family, sizeof(family));
+		}
+	}
 	return (n);
 }
 

@@ -11,7 +11,6 @@
 #define pcap_tcp_linktype_h
 
 #include "pcap-tcp-format.h"
-#include "pcap-tcp-record.h"
 
 extern const struct pcap_tcp_linktypes pcap_tcp_linktypes;
 

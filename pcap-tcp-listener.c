@@ -5,16 +5,11 @@
  * pcap-tcp-listener.c - the ports that senders connect to
  */
 
-#ifdef HAVE_CONFIG_H
-#include <config.h>
-#endif
-
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
@@ -29,27 +24,26 @@ add(struct pcap_tcp_listener **list, const struct pcap_tcp_address *address,
     const struct addrinfo *a, const struct pcap_tcp_events *events)
 {
 	struct pcap_tcp_listener *l = calloc(1, sizeof(*l));
-	int fd;
 
 	if (l == NULL)
 		return (-1);
-	l->address = address;
-	l->watch.events = events;
-	l->watch.fd = -1;
 	l->next = *list;
 	*list = l;
-	fd = pcap_tcp_listen(a);
-	if (fd == -1)
-		return (-1);
+	l->address = address;
+	l->watch.events = events;
 	l->watch.waiting = 1;
-	return (pcap_tcp_watch_start(&l->watch, fd, POLLIN));
+	l->watch.fd = pcap_tcp_listen(a);
+	if (l->watch.fd == -1)
+		return (-1);
+	return (pcap_tcp_watch_start(&l->watch, l->watch.fd, POLLIN));
 }
 
 /* A machine may have one of the two loopback addresses only. */
 static int
-is_missing(int error)
+may_go_on(int error)
 {
-	return (error == EADDRNOTAVAIL || error == EAFNOSUPPORT);
+	return (error == 0 || error == EADDRNOTAVAIL ||
+	    error == EAFNOSUPPORT);
 }
 
 int
@@ -60,7 +54,7 @@ pcap_tcp_listener_open(struct pcap_tcp_listener **list,
 	const char *host = address->host;
 	struct addrinfo *addresses, *a;
 	char name[128];
-	int error, opened = 0;
+	int error = 0, opened = 0;
 
 	if (host != NULL && strcasecmp(host, "localhost") == 0)
 		host = NULL;
@@ -73,14 +67,12 @@ pcap_tcp_listener_open(struct pcap_tcp_listener **list,
 		errno = EINVAL;
 		return (-1);
 	}
-	error = 0;
-	for (a = addresses; a != NULL && (error == 0 || is_missing(error));
-	    a = a->ai_next) {
+	for (a = addresses; a != NULL && may_go_on(error); a = a->ai_next) {
 		error = add(list, address, a, events) == 0 ? 0 : errno;
 		opened |= error == 0;
 	}
 	pcap_tcp_free_addresses(addresses);
-	if (error == 0 || (opened && is_missing(error)))
+	if (opened && may_go_on(error))
 		return (0);
 	pcap_tcp_fmt_errno(errbuf, size, error, "cannot listen on %s", name);
 	errno = error;
@@ -111,13 +103,13 @@ struct pcap_tcp_bytes *
 pcap_tcp_listener_accept(struct pcap_tcp_listener *l, int keepalive,
     char *peer, size_t size)
 {
-	int fd = pcap_tcp_accept(l->watch.fd, keepalive, peer, size);
+	struct pcap_tcp_bytes *bytes = pcap_tcp_accept(l->watch.fd, keepalive,
+	    peer, size);
 
-	if (fd != -1)
-		return (pcap_tcp_socket_bytes(fd, 0));
-	if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+	if (bytes == NULL && errno != EAGAIN && errno != EINTR &&
+	    errno != ECONNABORTED)
 		pcap_tcp_listener_pause(l);
-	return (NULL);
+	return (bytes);
 }
 
 void

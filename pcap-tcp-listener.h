@@ -7,9 +7,6 @@
 #ifndef pcap_tcp_listener_h
 #define pcap_tcp_listener_h
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "pcap-tcp-bytes.h"
 #include "pcap-tcp-device.h"
 #include "pcap-tcp-events.h"

@@ -7,31 +7,30 @@
 #ifndef pcap_tcp_lookup_h
 #define pcap_tcp_lookup_h
 
-struct addrinfo;
-struct pcap_tcp_lookup;
+#include <sys/types.h>
+
+#include "pcap-tcp-device.h"
 
 /*
- * Starts to look a name up in a thread of its own.  Returns NULL with errno
- * set.
+ * getaddrinfo() blocks as long as the name servers please and cannot be
+ * interrupted, so a thread of its own makes the call.  The last of the two
+ * to be done with a look-up frees it.
  */
+struct pcap_tcp_lookup {
+	int references;
+	pid_t pid;		/* of the process that has the thread */
+	int fd;			/* a flag: the look-up is done */
+	int error, errnum;	/* 0 or an EAI_ code; errno for EAI_SYSTEM */
+	struct addrinfo *list;	/* whoever takes it sets it to NULL */
+	char port[sizeof("65535")];
+	char host[PCAP_TCP_MAX_HOST + 1];
+};
+
+/* Starts to look a name up.  Returns NULL with errno set. */
 struct pcap_tcp_lookup *pcap_tcp_lookup_start(const char *host,
     unsigned short port);
 
-/* Readable when the look-up is done. */
-int	pcap_tcp_lookup_fd(const struct pcap_tcp_lookup *l);
-
-/* Is this a process that a fork() has made since, without the thread? */
-int	pcap_tcp_lookup_is_lost(const struct pcap_tcp_lookup *l);
-
-/*
- * Takes the result of a look-up that is done, and releases it.  Returns 0 and
- * a list for freeaddrinfo(3), or an EAI_ code, with errno set if that is
- * EAI_SYSTEM.
- */
-int	pcap_tcp_lookup_finish(struct pcap_tcp_lookup *l,
-    struct addrinfo **list);
-
-/* Leaves the look-up to itself. */
-void	pcap_tcp_lookup_abandon(struct pcap_tcp_lookup *l);
+/* Releases a look-up that is done, and leaves one that is not to itself. */
+void	pcap_tcp_lookup_free(struct pcap_tcp_lookup *l);
 
 #endif

@@ -30,17 +30,15 @@ open_file(void)
 {
 	const char *path = secure_getenv("PCAP_TCP_DEVICES");
 	struct stat st;
-	FILE *file;
+	FILE *file = NULL;
 	/* A FIFO, say, must not keep a program from its other devices. */
 	int fd = open(path != NULL ? path :
 	    PCAP_TCP_SYSCONFDIR "/pcap-tcp/devices",
 	    O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
-	if (fd == -1)
-		return (NULL);
-	file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ?
-	    fdopen(fd, "r") : NULL;
-	if (file == NULL)
+	if (fd != -1 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		file = fdopen(fd, "r");
+	if (fd != -1 && file == NULL)
 		close(fd);
 	return (file);
 }

@@ -14,7 +14,6 @@
 #ifndef pcap_tcp_named_h
 #define pcap_tcp_named_h
 
-#include <stddef.h>
 #include <stdio.h>
 
 /* All zero before the first call. */

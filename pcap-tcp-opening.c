@@ -75,8 +75,8 @@ pcap_tcp_opening_refuse(struct pcap_tcp_peer *const *peer, unsigned int n,
 		    last_sender);
 	for (i = 0; i < n; i++) {
 		reason = why(peer[i], text, sizeof(text));
-		if (length + strlen(reason) + sizeof("; and 64 more") > size &&
-		    i > 0)
+		if (i > 0 && length + strlen(reason) +
+		    sizeof("; ; and 64 more") > size)
 			break;
 		length += (size_t)snprintf(errbuf + length, size - length,
 		    "%s%s", i == 0 ? "" : "; ", reason);

@@ -7,7 +7,7 @@
 
 #include <limits.h>
 
-#include "pcap-tcp-pcap.h"
+#include "pcap-tcp-format.h"
 
 #define FILE_HEADER_SIZE	24U
 #define RECORD_HEADER_SIZE	16U
@@ -37,22 +37,21 @@ decode_period(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 	struct pcap_tcp_record *r = b->next, *end = b->end;
 	u_char *p = in->next;
 	size_t at = 0, data, next;
-	uint32_t sec, fraction, lengths[2];	/* captured, on the wire */
+	uint32_t sec, lengths[2];	/* captured, on the wire */
 
 	for (; r != end; r++, at = next) {
 		data = at + RECORD_HEADER_SIZE;
 		if (data > left)
 			break;
-		memcpy(&sec, p + at, sizeof(sec));
+		sec = get32(p + at, 0);
 		if (sec >> 16 != period)
 			break;
 		memcpy(lengths, p + at + 8, sizeof(lengths));
 		next = data + lengths[0];
 		if (lengths[0] > fits || next > left)
 			break;
-		memcpy(&fraction, p + at + 4, sizeof(fraction));
 		r->h.ts.tv_sec = (time_t)sec;
-		r->h.ts.tv_usec = (suseconds_t)fraction;
+		r->h.ts.tv_usec = (suseconds_t)get32(p + at + 4, 0);
 		r->h.caplen = lengths[0];
 		r->h.len = lengths[1];
 		r->data = p + data;
@@ -60,16 +59,6 @@ decode_period(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 	}
 	b->next = r;
 	pcap_tcp_take(d, in, at);
-}
-
-static enum pcap_tcp_decoded
-too_long(struct pcap_tcp_decoder *d, uint32_t caplen)
-{
-	if (caplen > d->snaplen)
-		return (pcap_tcp_malformed(d, "invalid packet capture length "
-		    "%u, bigger than snaplen of %u", caplen, d->snaplen));
-	return (pcap_tcp_malformed(d, "invalid packet capture length %u, "
-	    "bigger than maximum of %u", caplen, d->max_caplen));
 }
 
 /*
@@ -87,30 +76,8 @@ may_be_header(uint32_t first)
 	case 0x34cd:
 	case BT_SHB >> 16:
 		return (1);
-
-	default:
-		return (0);
 	}
-}
-
-/* The next records are for decode_period(), if they are like this one. */
-static void
-set_period(struct pcap_tcp_decoder *d, uint32_t sec)
-{
-	if (!d->swapped && d->scale == PCAP_TCP_SCALE_NONE &&
-	    d->lengths == PCAP_TCP_CAPLEN_FIRST &&
-	    d->header_size == RECORD_HEADER_SIZE && !may_be_header(sec))
-		d->period = sec >> 16;
-}
-
-static suseconds_t
-scale_fraction(const struct pcap_tcp_decoder *d, uint32_t fraction)
-{
-	if (d->scale == PCAP_TCP_SCALE_UP)
-		return ((suseconds_t)(fraction * (uint64_t)1000));
-	if (d->scale == PCAP_TCP_SCALE_DOWN)
-		fraction /= 1000;
-	return ((suseconds_t)fraction);
+	return (0);
 }
 
 /*
@@ -122,7 +89,7 @@ decode_record(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
     struct pcap_tcp_record *r)
 {
 	const u_char *p = in->next;
-	uint32_t sec, caplen, wirelen;
+	uint32_t sec, fraction, caplen, len;
 
 	if (in->left < d->header_size)
 		return (pcap_tcp_more(in, d->header_size));
@@ -130,29 +97,37 @@ decode_record(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 	    pcap_tcp_is_section_header(p)))
 		return (PCAP_TCP_RESTART);
 	sec = get32(p, d->swapped);
+	fraction = get32(p + 4, d->swapped) / d->divide;
 	caplen = get32(p + 8, d->swapped);
-	wirelen = get32(p + 12, d->swapped);
-	if (d->lengths != PCAP_TCP_CAPLEN_FIRST &&
-	    (d->lengths == PCAP_TCP_LEN_FIRST || caplen > wirelen)) {
+	len = get32(p + 12, d->swapped);
+	/*
+	 * They changed places at version 2.3, but some programs wrote that
+	 * version and kept the old places.
+	 */
+	if (d->version_minor <= 3 && (d->version_minor < 3 || caplen > len)) {
 		uint32_t first = caplen;
 
-		caplen = wirelen;
-		wirelen = first;
+		caplen = len;
+		len = first;
 	}
 	if (caplen > d->max_caplen)
-		return (too_long(d, caplen));
+		return (pcap_tcp_malformed(d, "invalid packet capture length "
+		    "%u, bigger than %s of %u", caplen,
+		    caplen > d->snaplen ? "snaplen" : "maximum",
+		    caplen > d->snaplen ? d->snaplen : d->max_caplen));
 	if (in->left - d->header_size < caplen)
 		return (pcap_tcp_more(in, d->header_size + (size_t)caplen));
 
 	r->h.ts.tv_sec = (time_t)sec;
-	r->h.ts.tv_usec = scale_fraction(d, get32(p + 4, d->swapped));
+	r->h.ts.tv_usec = (suseconds_t)((uint64_t)fraction * d->multiply);
 	r->h.caplen = caplen < d->snaplen ? caplen : d->snaplen;
-	r->h.len = wirelen;
+	r->h.len = len;
 	r->data = in->next + d->header_size;
 	r->swapped = d->swapped;
-	set_period(d, sec);
+	if (d->is_plain && !may_be_header(sec))
+		d->period = sec >> 16;
 	pcap_tcp_take(d, in, d->header_size + (size_t)caplen);
-	return (PCAP_TCP_RECORD);
+	return (PCAP_TCP_DONE);
 }
 
 static enum pcap_tcp_decoded
@@ -161,39 +136,14 @@ run(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 {
 	enum pcap_tcp_decoded decoded;
 
-	for (;;) {
+	for (;; b->next++) {
 		decode_period(d, in, b);
 		if (b->next == b->end)
-			return (PCAP_TCP_RECORD);
+			return (PCAP_TCP_DONE);
 		decoded = decode_record(d, in, b->next);
-		if (decoded != PCAP_TCP_RECORD)
+		if (decoded != PCAP_TCP_DONE)
 			return (decoded);
-		b->next++;
 	}
-}
-
-static void
-set_lengths(struct pcap_tcp_decoder *d)
-{
-	/*
-	 * caplen and len changed places at version 2.3, but some programs
-	 * wrote that version and kept the old places.
-	 */
-	if (d->version_major != PCAP_VERSION_MAJOR || d->version_minor < 3)
-		d->lengths = PCAP_TCP_LEN_FIRST;
-	else if (d->version_minor == 3)
-		d->lengths = PCAP_TCP_SMALLER_FIRST;
-	else
-		d->lengths = PCAP_TCP_CAPLEN_FIRST;
-}
-
-static void
-set_scale(struct pcap_tcp_decoder *d, int nsec)
-{
-	if (nsec == (d->shared->precision == PCAP_TSTAMP_PRECISION_NANO))
-		d->scale = PCAP_TCP_SCALE_NONE;
-	else
-		d->scale = nsec ? PCAP_TCP_SCALE_DOWN : PCAP_TCP_SCALE_UP;
 }
 
 enum pcap_tcp_decoded
@@ -201,6 +151,7 @@ pcap_tcp_pcap_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 {
 	const u_char *p = in->next;
 	uint32_t magic, linktype;
+	int nano = d->shared->precision == PCAP_TSTAMP_PRECISION_NANO;
 
 	if (in->left < FILE_HEADER_SIZE)
 		return (pcap_tcp_more(in, FILE_HEADER_SIZE));
@@ -208,7 +159,7 @@ pcap_tcp_pcap_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	magic = get32(p, d->swapped);
 	d->version_major = get16(p + 4, d->swapped);
 	d->version_minor = get16(p + 6, d->swapped);
-	if (!pcap_tcp_is_pcap_version(d->version_major, d->version_minor))
+	if (!pcap_tcp_is_pcap_header(p))
 		return (pcap_tcp_malformed(d, "unsupported pcap version %u.%u",
 		    d->version_major, d->version_minor));
 	linktype = get32(p + 20, d->swapped);
@@ -232,9 +183,11 @@ pcap_tcp_pcap_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	}
 	d->fits = d->snaplen < d->max_caplen ? d->snaplen : d->max_caplen;
 	d->period = NO_PERIOD;
-	set_lengths(d);
-	set_scale(d, magic == MAGIC_NSEC);
+	d->divide = magic == MAGIC_NSEC && !nano ? 1000 : 1;
+	d->multiply = magic != MAGIC_NSEC && nano ? 1000 : 1;
+	d->is_plain = magic == (nano ? MAGIC_NSEC : MAGIC_USEC) &&
+	    d->version_minor == PCAP_VERSION_MINOR && !d->swapped;
 	d->run = run;
 	pcap_tcp_take(d, in, FILE_HEADER_SIZE);
-	return (PCAP_TCP_SKIP);
+	return (PCAP_TCP_DONE);
 }

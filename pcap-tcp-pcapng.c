@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "pcap-tcp-pcapng.h"
+#include "pcap-tcp-format.h"
 
 #define BT_IDB		1U
 #define BT_PB		2U
@@ -38,18 +38,19 @@
 
 struct pcap_tcp_interface {
 	uint32_t snaplen;
-	/* Units of a time stamp in a second: 2^shift if binary. */
-	uint64_t units;
-	int binary, shift;
+	uint64_t units;		/* of a time stamp, in a second */
+	int shift;		/* they are 2^shift; 0 if a power of ten */
 	uint64_t offset;	/* seconds, modulo 2^64 */
 	uint64_t dropped, if_dropped;	/* the last the section said */
 };
 
-/* What is left of a block's body. */
+/* What is left of a block's body, and the option that was taken last. */
 struct body {
 	uint32_t type;
 	u_char *data;
 	uint32_t left;
+	uint16_t code, length;
+	const u_char *value;
 };
 
 static uint64_t
@@ -58,8 +59,7 @@ get64(const u_char *p, int swapped)
 	uint64_t v;
 
 	memcpy(&v, p, sizeof(v));
-	return (swapped ? (uint64_t)swap32((uint32_t)v) << 32 |
-	    swap32((uint32_t)(v >> 32)) : v);
+	return (swapped ? bswap_64(v) : v);
 }
 
 static enum pcap_tcp_decoded
@@ -69,146 +69,123 @@ too_short(struct pcap_tcp_decoder *d, const struct body *b)
 	    "block of type %u in the pcapng stream is too short", b->type));
 }
 
-/*
- * Takes the next option from the body.  Returns 1, 0 at the end, or -1 if it
- * is cut short.
- */
-static int
-next_option(const struct pcap_tcp_decoder *d, struct body *b, uint16_t *code,
-    uint16_t *length, const u_char **value)
+/* Takes n bytes from the body; NULL if it is shorter. */
+static u_char *
+take(struct body *b, uint32_t n)
 {
-	uint32_t padded;
+	u_char *p = b->data;
 
-	if (b->left == 0)
-		return (0);
+	if (b->left < n)
+		return (NULL);
+	b->data += n;
+	b->left -= n;
+	return (p);
+}
+
+/* Takes the next option.  Returns 0 at the end, or if it is cut short. */
+static int
+next_option(const struct pcap_tcp_decoder *d, struct body *b)
+{
 	if (b->left < 4)
-		return (-1);
-	*code = get16(b->data, d->swapped);
-	*length = get16(b->data + 2, d->swapped);
-	padded = ((uint32_t)*length + 3) / 4 * 4;
-	if (b->left - 4 < padded)
-		return (-1);
-	*value = b->data + 4;
-	b->data += 4 + padded;
-	b->left -= 4 + padded;
-	return (1);
+		return (0);
+	b->code = get16(b->data, d->swapped);
+	b->length = get16(b->data + 2, d->swapped);
+	b->value = b->data + 4;
+	return (take(b, 4 + (b->length + 3U) / 4 * 4) != NULL);
 }
 
 static enum pcap_tcp_decoded
-bad_option(struct pcap_tcp_decoder *d, const char *option, uint16_t length,
-    const char *expected)
+bad_option(struct pcap_tcp_decoder *d, const struct body *b,
+    const char *option, const char *expected)
 {
 	return (pcap_tcp_malformed(d, "Interface Description Block has %s "
-	    "option with length %u%s", option, length, expected));
+	    "option with length %u%s", option, b->length, expected));
 }
 
 static enum pcap_tcp_decoded
 set_resolution(struct pcap_tcp_decoder *d, struct pcap_tcp_interface *i,
     u_char resolution)
 {
-	int exponent = resolution & 0x7f;
+	int base = resolution & 0x80 ? 2 : 10, exponent = resolution & 0x7f;
 
-	i->binary = resolution >> 7;
-	i->shift = exponent;
-	if (exponent > (i->binary ? 63 : 19))
+	if (exponent > (base == 2 ? 63 : 19))
 		return (pcap_tcp_malformed(d, "Interface Description Block "
-		    "if_tsresol option resolution %d^-%d is too high",
-		    i->binary ? 2 : 10, exponent));
-	i->units = 1;
-	while (exponent-- > 0)
-		i->units *= i->binary ? 2 : 10;
-	return (PCAP_TCP_SKIP);
+		    "if_tsresol option resolution %d^-%d is too high", base,
+		    exponent));
+	i->shift = base == 2 ? exponent : 0;
+	for (i->units = 1; exponent > 0; exponent--)
+		i->units *= (uint64_t)base;
+	return (PCAP_TCP_DONE);
 }
 
 static enum pcap_tcp_decoded
 decode_interface_options(struct pcap_tcp_decoder *d, struct body *b,
     struct pcap_tcp_interface *i, u_char *fcslen)
 {
-	int resolutions = 0, offsets = 0, status;
-	uint16_t code, length;
-	const u_char *value;
+	int resolutions = 0, offsets = 0;
 
-	while ((status = next_option(d, b, &code, &length, &value)) == 1) {
-		switch (code) {
+	while (next_option(d, b)) {
+		switch (b->code) {
 
 		case OPT_ENDOFOPT:
-			if (length != 0)
-				return (bad_option(d, "opt_endofopt", length,
-				    " != 0"));
-			return (PCAP_TCP_SKIP);
+			return (b->length == 0 ? PCAP_TCP_DONE :
+			    bad_option(d, b, "opt_endofopt", " != 0"));
 
 		case IF_TSRESOL:
-			if (length != 1 || resolutions++ != 0)
-				return (bad_option(d, "if_tsresol", length,
+			if (b->length != 1 || resolutions++ != 0)
+				return (bad_option(d, b, "if_tsresol",
 				    " != 1, or more than one"));
-			if (set_resolution(d, i, *value) == PCAP_TCP_ERROR)
+			if (set_resolution(d, i, *b->value) == PCAP_TCP_ERROR)
 				return (PCAP_TCP_ERROR);
 			break;
 
 		case IF_TSOFFSET:
-			if (length != 8 || offsets++ != 0)
-				return (bad_option(d, "if_tsoffset", length,
+			if (b->length != 8 || offsets++ != 0)
+				return (bad_option(d, b, "if_tsoffset",
 				    " != 8, or more than one"));
-			i->offset = get64(value, d->swapped);
+			i->offset = get64(b->value, d->swapped);
 			break;
 
 		case IF_FCSLEN:
 			/* libpcap ignores it, so it is never an error. */
-			if (length == 1)
-				*fcslen = *value;
+			if (b->length == 1)
+				*fcslen = *b->value;
 			break;
 		}
 	}
-	return (status == 0 ? PCAP_TCP_SKIP : too_short(d, b));
+	return (b->left == 0 ? PCAP_TCP_DONE : too_short(d, b));
 }
 
+/* The room for interfaces doubles, and every section begins with none. */
 static struct pcap_tcp_interface *
 new_interface(struct pcap_tcp_decoder *d)
 {
-	struct pcap_tcp_interface *i;
-	uint32_t size;
+	uint32_t n = d->ninterfaces;
+	struct pcap_tcp_interface *i = d->interfaces;
 
-	if (d->ninterfaces == d->interfaces_size) {
-		if (d->interfaces_size == MAX_INTERFACES)
-			return (NULL);
-		size = d->interfaces_size == 0 ? 4 : 2 * d->interfaces_size;
-		i = realloc(d->interfaces, size * sizeof(*i));
-		if (i == NULL)
-			return (NULL);
-		d->interfaces = i;
-		d->interfaces_size = size;
-	}
-	i = &d->interfaces[d->ninterfaces];
-	memset(i, 0, sizeof(*i));
-	i->units = 1000000;
-	return (i);
-}
-
-/* A block may have a packet of the largest size and 128 KiB of options. */
-static void
-raise_max_block(struct pcap_tcp_decoder *d)
-{
-	uint64_t max_block = (uint64_t)d->max_caplen + BLOCK_OVERHEAD +
-	    EPB_FIXED + 131072;
-
-	if (max_block > d->max_block)
-		d->max_block = (uint32_t)max_block;
+	if (n == MAX_INTERFACES)
+		return (NULL);
+	if ((n & (n - 1)) == 0)
+		i = realloc(i, (n == 0 ? 1 : 2 * (size_t)n) * sizeof(*i));
+	if (i == NULL)
+		return (NULL);
+	d->interfaces = i;
+	i[n] = (struct pcap_tcp_interface){ .units = 1000000 };
+	return (&i[n]);
 }
 
 static enum pcap_tcp_decoded
 decode_interface(struct pcap_tcp_decoder *d, struct body *b)
 {
+	const u_char *p = take(b, IDB_FIXED);
 	struct pcap_tcp_interface *i;
 	int linktype, first = !d->started;
-	uint32_t snaplen;
+	uint32_t max_block;
 	u_char fcslen = 0;
 
-	if (b->left < IDB_FIXED)
+	if (p == NULL)
 		return (too_short(d, b));
-	linktype = get16(b->data, d->swapped);
-	snaplen = get32(b->data + 4, d->swapped);
-	b->data += IDB_FIXED;
-	b->left -= IDB_FIXED;
+	linktype = get16(p, d->swapped);
 	if (!first &&
 	    d->shared->linktypes->linktype_to_dlt(linktype) != d->dlt)
 		return (pcap_tcp_malformed(d, "an interface has a type %d "
@@ -221,24 +198,26 @@ decode_interface(struct pcap_tcp_decoder *d, struct body *b)
 	if (decode_interface_options(d, b, i, &fcslen) == PCAP_TCP_ERROR ||
 	    pcap_tcp_set_linktype(d, linktype) == PCAP_TCP_ERROR)
 		return (PCAP_TCP_ERROR);
-	i->snaplen = pcap_tcp_adjust_snaplen(d, snaplen);
-	raise_max_block(d);
+	i->snaplen = pcap_tcp_adjust_snaplen(d, get32(p + 4, d->swapped));
+	/* A packet of the largest size and 128 KiB of options fit. */
+	max_block = d->max_caplen + BLOCK_OVERHEAD + EPB_FIXED + 131072;
+	if (max_block > d->max_block)
+		d->max_block = max_block;
 	/* Bits there, 16-bit words here. */
 	if (first)
 		d->linktype_ext = fcslen == 0 ? 0 :
 		    (int)LT_FCS_DATALINK_EXT(fcslen / 16U);
 	d->ninterfaces++;
-	return (PCAP_TCP_SKIP);
+	return (PCAP_TCP_DONE);
 }
 
-/* The fraction of a second in units of 1/user, which is below 2^30. */
+/* The fraction of a second in t, in units of 1/user, which is below 2^30. */
 static uint64_t
-scale_fraction(const struct pcap_tcp_interface *i, uint64_t fraction,
-    uint64_t user)
+scale_fraction(const struct pcap_tcp_interface *i, uint64_t t, uint64_t user)
 {
-	uint64_t high, low;
+	uint64_t fraction = t % i->units, high, low;
 
-	if (!i->binary)
+	if (i->shift == 0)
 		return (i->units > user ? fraction / (i->units / user) :
 		    fraction * (user / i->units));
 	/* fraction * user / 2^shift; the product has up to 93 bits. */
@@ -249,31 +228,21 @@ scale_fraction(const struct pcap_tcp_interface *i, uint64_t fraction,
 	return ((high + (low >> 32)) >> (i->shift - 32));
 }
 
-static void
-set_time(const struct pcap_tcp_decoder *d, const struct pcap_tcp_interface *i,
-    uint64_t t, struct timeval *ts)
-{
-	uint64_t user = d->shared->precision ==
-	    PCAP_TSTAMP_PRECISION_NANO ? 1000000000 : 1000000;
-
-	ts->tv_sec = (time_t)(t / i->units + i->offset);
-	ts->tv_usec = (suseconds_t)scale_fraction(i, t % i->units, user);
-}
-
 /*
  * EPB, PB and SPB: who, when, how much of how much, and then the data.  An
  * SPB has neither an interface nor a time, nor the captured length.
  */
 static enum pcap_tcp_decoded
 decode_packet(struct pcap_tcp_decoder *d, struct body *b,
-    struct pcap_tcp_record *r)
+    struct pcap_tcp_batch *batch)
 {
-	uint32_t fixed = b->type == BT_SPB ? SPB_FIXED : EPB_FIXED, id = 0;
+	const u_char *p = take(b, b->type == BT_SPB ? SPB_FIXED : EPB_FIXED);
+	struct pcap_tcp_record *r = batch->next;
 	const struct pcap_tcp_interface *i;
-	const u_char *p = b->data;
+	uint32_t id = 0;
 	uint64_t t = 0;
 
-	if (b->left < fixed)
+	if (p == NULL)
 		return (too_short(d, b));
 	if (!d->started)
 		return (pcap_tcp_malformed(d, "a packet block before any "
@@ -299,12 +268,16 @@ decode_packet(struct pcap_tcp_decoder *d, struct body *b,
 	if (r->h.caplen > i->snaplen)
 		return (pcap_tcp_malformed(d, "invalid packet capture length "
 		    "%u, bigger than snaplen of %u", r->h.caplen, i->snaplen));
-	if (b->left - fixed < r->h.caplen)
+	r->data = take(b, r->h.caplen);
+	if (r->data == NULL)
 		return (too_short(d, b));
-	set_time(d, i, t, &r->h.ts);
-	r->data = b->data + fixed;
+	r->h.ts.tv_sec = (time_t)(t / i->units + i->offset);
+	r->h.ts.tv_usec = (suseconds_t)scale_fraction(i, t,
+	    d->shared->precision == PCAP_TSTAMP_PRECISION_NANO ? 1000000000 :
+	    1000000);
 	r->swapped = d->swapped;
-	return (PCAP_TCP_RECORD);
+	batch->next++;
+	return (PCAP_TCP_DONE);
 }
 
 /* Counts since the capture began: what they grew by is news. */
@@ -320,33 +293,23 @@ add_growth(uint64_t *total, uint64_t *last, uint64_t now)
 static void
 decode_statistics(struct pcap_tcp_decoder *d, struct body *b)
 {
+	const u_char *p = take(b, ISB_FIXED);
 	struct pcap_tcp_interface *i;
-	uint16_t code, length;
-	const u_char *value;
-	uint32_t id;
 
-	if (b->left < ISB_FIXED)
+	if (p == NULL || get32(p, d->swapped) >= d->ninterfaces)
 		return;
-	id = get32(b->data, d->swapped);
-	if (id >= d->ninterfaces)
-		return;
-	i = &d->interfaces[id];
-	b->data += ISB_FIXED;
-	b->left -= ISB_FIXED;
-	while (next_option(d, b, &code, &length, &value) == 1 &&
-	    code != OPT_ENDOFOPT) {
-		if (length != 8)
-			continue;
-		if (code == ISB_IFDROP)
+	i = &d->interfaces[get32(p, d->swapped)];
+	while (next_option(d, b) && b->code != OPT_ENDOFOPT) {
+		if (b->length == 8 && b->code == ISB_IFDROP)
 			add_growth(&d->shared->if_dropped,
-			    &i->if_dropped, get64(value, d->swapped));
-		else if (code == ISB_OSDROP)
+			    &i->if_dropped, get64(b->value, d->swapped));
+		else if (b->length == 8 && b->code == ISB_OSDROP)
 			add_growth(&d->shared->dropped,
-			    &i->dropped, get64(value, d->swapped));
+			    &i->dropped, get64(b->value, d->swapped));
 	}
 }
 
-/* PCAP_TCP_SKIP if the block has a sane length and all of it is here. */
+/* PCAP_TCP_DONE if the block has a sane length and all of it is here. */
 static enum pcap_tcp_decoded
 check_length(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
     int swapped)
@@ -367,18 +330,63 @@ check_length(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 	if (get32(in->next + length - 4, swapped) != length)
 		return (pcap_tcp_malformed(d, "block total length in header "
 		    "and trailer don't match"));
-	return (PCAP_TCP_SKIP);
+	return (PCAP_TCP_DONE);
+}
+
+static enum pcap_tcp_decoded
+decode_block(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
+    struct pcap_tcp_batch *batch)
+{
+	enum pcap_tcp_decoded decoded;
+	struct body b;
+	uint32_t length;
+
+	if (in->left < BLOCK_OVERHEAD)
+		return (pcap_tcp_more(in, BLOCK_OVERHEAD));
+	b.type = get32(in->next, d->swapped);
+	if (b.type == BT_SHB)
+		return (pcap_tcp_pcapng_start(d, in));
+	if (b.type != BT_EPB && pcap_tcp_is_pcap_header(in->next))
+		return (PCAP_TCP_RESTART);
+	decoded = check_length(d, in, d->swapped);
+	if (decoded != PCAP_TCP_DONE)
+		return (decoded);
+	length = get32(in->next + 4, d->swapped);
+	b.data = in->next + BLOCK_HEADER;
+	b.left = length - BLOCK_OVERHEAD;
+
+	if (b.type == BT_EPB || b.type == BT_PB || b.type == BT_SPB)
+		decoded = decode_packet(d, &b, batch);
+	else if (b.type == BT_IDB)
+		decoded = decode_interface(d, &b);
+	else if (b.type == BT_ISB)
+		decode_statistics(d, &b);
+	if (decoded != PCAP_TCP_ERROR)
+		pcap_tcp_take(d, in, length);
+	return (decoded);
+}
+
+static enum pcap_tcp_decoded
+run(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
+    struct pcap_tcp_batch *b)
+{
+	enum pcap_tcp_decoded decoded = PCAP_TCP_DONE;
+
+	/* No block before the first interface gives a record. */
+	while (decoded == PCAP_TCP_DONE && (!d->started || b->next != b->end))
+		decoded = decode_block(d, in, b);
+	return (decoded);
 }
 
 /*
  * Checks a section's header as sf-pcapng.c does, which is stricter with that
  * of a later section, and begins the section.
  */
-static enum pcap_tcp_decoded
-begin_section(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
-    int first)
+enum pcap_tcp_decoded
+pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 {
 	const u_char *p = in->next;
+	int first = d->run != run;
 	int swapped = get32(p + 8, 0) != BYTE_ORDER_MAGIC;
 	uint32_t length = get32(p + 4, swapped);
 	enum pcap_tcp_decoded decoded;
@@ -398,74 +406,15 @@ begin_section(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 		return (pcap_tcp_malformed(d, "unsupported pcapng version "
 		    "%u.%u", major, minor));
 	decoded = !first ? check_length(d, in, swapped) :
-	    in->left < length ? pcap_tcp_more(in, length) : PCAP_TCP_SKIP;
-	if (decoded != PCAP_TCP_SKIP)
+	    in->left < length ? pcap_tcp_more(in, length) : PCAP_TCP_DONE;
+	if (decoded != PCAP_TCP_DONE)
 		return (decoded);
 	d->swapped = swapped;
 	d->version_major = major;
 	d->version_minor = minor;
 	d->max_block = BLOCK_MAX;
 	d->ninterfaces = 0;
+	d->run = run;
 	pcap_tcp_take(d, in, length);
-	return (PCAP_TCP_SKIP);
-}
-
-static enum pcap_tcp_decoded
-decode_block(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
-    struct pcap_tcp_record *r)
-{
-	enum pcap_tcp_decoded decoded;
-	struct body b;
-	uint32_t length;
-
-	if (in->left < BLOCK_OVERHEAD)
-		return (pcap_tcp_more(in, BLOCK_OVERHEAD));
-	b.type = get32(in->next, d->swapped);
-	if (b.type == BT_SHB)
-		return (begin_section(d, in, 0));
-	if (b.type != BT_EPB && pcap_tcp_is_pcap_header(in->next))
-		return (PCAP_TCP_RESTART);
-	decoded = check_length(d, in, d->swapped);
-	if (decoded != PCAP_TCP_SKIP)
-		return (decoded);
-	length = get32(in->next + 4, d->swapped);
-	b.data = in->next + BLOCK_HEADER;
-	b.left = length - BLOCK_OVERHEAD;
-
-	if (b.type == BT_EPB || b.type == BT_PB || b.type == BT_SPB)
-		decoded = decode_packet(d, &b, r);
-	else if (b.type == BT_IDB)
-		decoded = decode_interface(d, &b);
-	else if (b.type == BT_ISB)
-		decode_statistics(d, &b);
-	if (decoded != PCAP_TCP_ERROR)
-		pcap_tcp_take(d, in, length);
-	return (decoded);
-}
-
-static enum pcap_tcp_decoded
-run(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
-    struct pcap_tcp_batch *b)
-{
-	enum pcap_tcp_decoded decoded = PCAP_TCP_RECORD;
-
-	/* No block before the first interface gives a record. */
-	while (!d->started || b->next != b->end) {
-		decoded = decode_block(d, in, b->next);
-		if (decoded == PCAP_TCP_RECORD)
-			b->next++;
-		else if (decoded != PCAP_TCP_SKIP)
-			break;
-	}
-	return (decoded);
-}
-
-enum pcap_tcp_decoded
-pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
-{
-	enum pcap_tcp_decoded decoded = begin_section(d, in, 1);
-
-	if (decoded == PCAP_TCP_SKIP)
-		d->run = run;
-	return (decoded);
+	return (PCAP_TCP_DONE);
 }

@@ -7,8 +7,6 @@
 #ifndef pcap_tcp_record_h
 #define pcap_tcp_record_h
 
-#include <stddef.h>
-
 #include <pcap/pcap.h>
 
 struct pcap_tcp_record {

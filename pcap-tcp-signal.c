@@ -5,10 +5,6 @@
  * pcap-tcp-signal.c - Ctrl-C while a device is being opened
  */
 
-#ifdef HAVE_CONFIG_H
-#include <config.h>
-#endif
-
 #include <errno.h>
 #include <stddef.h>
 #include <sys/signalfd.h>

@@ -7,12 +7,7 @@
 
 #define _GNU_SOURCE	/* accept4() */
 
-#ifdef HAVE_CONFIG_H
-#include <config.h>
-#endif
-
 #include <errno.h>
-#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -26,27 +21,29 @@
 #include "pcap-tcp-address.h"
 #include "pcap-tcp-socket.h"
 
-static void
-set_keepalive(int fd, int seconds)
-{
-	const int on = 1, probes = 2;
+struct socket_bytes {
+	struct pcap_tcp_bytes bytes;	/* first */
+	int was_reset;		/* SO_ERROR said so, and has forgotten it. */
+};
 
-	/* A peer that can't be probed is no reason not to read from it. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds,
-	    sizeof(seconds));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds,
-	    sizeof(seconds));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes,
-	    sizeof(probes));
+/* read() and not recv(): some programs' sandboxes know only that. */
+static ssize_t
+socket_read(struct pcap_tcp_bytes *b, void *buf, size_t size)
+{
+	ssize_t n = read(b->fd, buf, size);
+
+	if (n == 0 && ((struct socket_bytes *)b)->was_reset) {
+		errno = ECONNRESET;
+		return (-1);
+	}
+	return (n);
 }
 
-static int
-open_socket(const struct addrinfo *address)
+static void
+socket_close(struct pcap_tcp_bytes *b)
 {
-	return (socket(address->ai_family,
-	    address->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	    address->ai_protocol));
+	close(b->fd);
+	free(b);
 }
 
 /* Returns -1 with errno as it is. */
@@ -60,19 +57,54 @@ close_failed(int fd)
 	return (-1);
 }
 
-int
+/* What fails is not worth a connection: a socket may be of another family. */
+static void
+set_option(int fd, int level, int name, int value)
+{
+	(void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+/* The bytes of a socket, which is theirs from now on, even on failure. */
+static struct pcap_tcp_bytes *
+new_bytes(int fd, int keepalive)
+{
+	static const struct pcap_tcp_bytes_ops ops = {
+		.read = socket_read, .close = socket_close
+	};
+	struct socket_bytes *s = malloc(sizeof(*s));
+
+	if (s == NULL) {
+		(void)close_failed(fd);
+		return (NULL);
+	}
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 2);
+	s->was_reset = 0;
+	s->bytes = (struct pcap_tcp_bytes){
+		.ops = &ops, .fd = fd, .wanted = POLLIN, .established = 1
+	};
+	return (&s->bytes);
+}
+
+static int
+open_socket(const struct addrinfo *address)
+{
+	return (socket(address->ai_family,
+	    address->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    address->ai_protocol));
+}
+
+struct pcap_tcp_bytes *
 pcap_tcp_connect(const struct addrinfo *address, int keepalive)
 {
 	int fd = open_socket(address);
 
-	if (fd == -1)
-		return (-1);
-	if (address->ai_family != AF_UNIX)
-		set_keepalive(fd, keepalive);
-	if (connect(fd, address->ai_addr, address->ai_addrlen) == -1 &&
-	    errno != EINPROGRESS && errno != EINTR)
-		return (close_failed(fd));
-	return (fd);
+	if (fd != -1 && connect(fd, address->ai_addr,
+	    address->ai_addrlen) == -1 && errno != EINPROGRESS)
+		fd = close_failed(fd);
+	return (fd == -1 ? NULL : new_bytes(fd, keepalive));
 }
 
 /*
@@ -83,32 +115,30 @@ pcap_tcp_connect(const struct addrinfo *address, int keepalive)
 static int
 is_connected_to_itself(int fd)
 {
-	struct sockaddr_storage own, peer;
+	struct sockaddr_storage own = { 0 }, peer = { 0 };
 	socklen_t own_len = sizeof(own), peer_len = sizeof(peer);
 
-	memset(&own, 0, sizeof(own));
-	memset(&peer, 0, sizeof(peer));
-	if (getsockname(fd, (struct sockaddr *)&own, &own_len) == -1 ||
-	    getpeername(fd, (struct sockaddr *)&peer, &peer_len) == -1)
-		return (0);
-	return (own_len == peer_len && memcmp(&own, &peer, own_len) == 0);
+	return (getsockname(fd, (struct sockaddr *)&own, &own_len) == 0 &&
+	    getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
+	    own_len == peer_len && memcmp(&own, &peer, own_len) == 0);
 }
 
 int
-pcap_tcp_connect_result(int fd)
+pcap_tcp_connect_result(struct pcap_tcp_bytes *b)
 {
-	struct pollfd pfd;
-	socklen_t len;
+	struct pollfd pfd = { .fd = b->fd, .events = POLLOUT };
 	int error = 0;
+	socklen_t len = sizeof(error);
 
-	pfd.fd = fd;
-	pfd.events = POLLOUT;
 	if (poll(&pfd, 1, 0) <= 0)
-		return (EINPROGRESS);
-	len = sizeof(error);
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+		return (EAGAIN);
+	if (getsockopt(b->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
 		return (errno);
-	if (error == 0 && is_connected_to_itself(fd))
+	/* What came before a reset still counts. */
+	((struct socket_bytes *)b)->was_reset = error == ECONNRESET;
+	if (error == ECONNRESET || error == EPIPE)
+		return (0);
+	if (error == 0 && is_connected_to_itself(b->fd))
 		return (ECONNREFUSED);
 	return (error);
 }
@@ -116,99 +146,33 @@ pcap_tcp_connect_result(int fd)
 int
 pcap_tcp_listen(const struct addrinfo *address)
 {
-	const int on = 1, off = 0;
 	int fd = open_socket(address);
 
 	if (fd == -1)
 		return (-1);
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (address->ai_family == AF_INET6)
-		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off,
-		    sizeof(off));
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
 	if (bind(fd, address->ai_addr, address->ai_addrlen) == -1 ||
 	    listen(fd, SOMAXCONN) == -1)
 		return (close_failed(fd));
 	return (fd);
 }
 
-int
+struct pcap_tcp_bytes *
 pcap_tcp_accept(int fd, int keepalive, char *peer, size_t size)
 {
 	struct sockaddr_storage address;
 	socklen_t len = sizeof(address);
-	char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 1], port[sizeof("65535")];
+	char host[NI_MAXHOST], port[NI_MAXSERV];
 
 	fd = accept4(fd, (struct sockaddr *)&address, &len,
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd == -1)
-		return (-1);
-	set_keepalive(fd, keepalive);
+		return (NULL);
 	if (getnameinfo((struct sockaddr *)&address, len, host, sizeof(host),
 	    port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) == 0)
 		pcap_tcp_print_peer(host, (unsigned int)atoi(port), peer, size);
 	else
 		snprintf(peer, size, "a sender");
-	return (fd);
-}
-
-struct socket_bytes {
-	struct pcap_tcp_bytes bytes;	/* first */
-	int was_reset;
-};
-
-/* read() and not recv(): some programs' sandboxes know only that. */
-static ssize_t
-socket_read(struct pcap_tcp_bytes *b, void *buf, size_t size)
-{
-	ssize_t n;
-
-	do {
-		n = read(b->fd, buf, size);
-	} while (n == -1 && errno == EINTR);
-	if (n == 0 && ((struct socket_bytes *)b)->was_reset) {
-		errno = ECONNRESET;
-		return (-1);
-	}
-	return (n);
-}
-
-static int
-socket_pending(const struct pcap_tcp_bytes *b)
-{
-	(void)b;
-	return (0);
-}
-
-static const char *
-socket_error(const struct pcap_tcp_bytes *b)
-{
-	(void)b;
-	return (NULL);
-}
-
-static void
-socket_close(struct pcap_tcp_bytes *b)
-{
-	close(b->fd);
-	free(b);
-}
-
-struct pcap_tcp_bytes *
-pcap_tcp_socket_bytes(int fd, int was_reset)
-{
-	static const struct pcap_tcp_bytes_ops ops = {
-		socket_read, socket_pending, socket_error, socket_close
-	};
-	struct socket_bytes *s = malloc(sizeof(*s));
-
-	if (s == NULL) {
-		(void)close_failed(fd);
-		return (NULL);
-	}
-	s->bytes.ops = &ops;
-	s->bytes.fd = fd;
-	s->bytes.wanted = POLLIN;
-	s->bytes.established = 1;
-	s->was_reset = was_reset;
-	return (&s->bytes);
+	return (new_bytes(fd, keepalive));
 }

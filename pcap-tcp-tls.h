@@ -10,8 +10,6 @@
 #ifndef pcap_tcp_tls_h
 #define pcap_tcp_tls_h
 
-#include <stddef.h>
-
 #include "pcap-tcp-bytes.h"
 #include "pcap-tcp-device.h"
 
@@ -31,10 +29,11 @@ void	pcap_tcp_tls_context_free(struct pcap_tcp_tls_context *c);
 
 /*
  * Puts TLS on a connection, which becomes its own.  The first reads are the
- * handshake.  The peer's certificate has to be for the host name or numeric
- * address; NULL: any.  A read fails with ECONNABORTED where the connection
- * ended without TLS's own end, and with EPROTO for all else about TLS.
- * Returns NULL with the connection closed if out of memory.
+ * handshake.  host: the name or numeric address that the peer's certificate
+ * has to be for; NULL: the peer has connected to us.  A read fails with
+ * ECONNABORTED where the connection ended without TLS's own end, and with
+ * EPROTO for all else about TLS.  Returns NULL with the connection closed if
+ * out of memory.
  */
 struct pcap_tcp_bytes *pcap_tcp_tls_bytes(struct pcap_tcp_tls_context *c,
     struct pcap_tcp_bytes *connection, const char *host);

@@ -176,6 +176,8 @@ wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 		steps++;
 
 		progress = pcap_tcp_feed_advance(&pt->feed);
+		if (!pt->feed.is_open && pt->feed.opened != 0)
+			pcap_tcp_feed_start(&pt->feed);
 		if (progress == PCAP_TCP_WAIT) {
 			n = wait_for_sources(p, until);
 			if (n <= 0)
@@ -367,6 +369,8 @@ pcap_tcp_activate(pcap_t *p)
 	p->cleanup_op = pcap_tcp_cleanup;
 	/* Filters are for packets of another host, as with a file. */
 	p->bpf_codegen_flags |= BPF_OFFLINE_AF_HANDLING;
+	if (pt->feed.opened != 0)
+		pcap_tcp_feed_start(&pt->feed);
 	update_readiness(p);
 	return (0);
 }

@@ -9,6 +9,7 @@ within LIMIT; what costs nothing is a count of wake-ups, or is compared with
 another program's that runs beside it.
 """
 
+import atexit
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import termios
 import threading
 import time
@@ -33,6 +35,12 @@ MARK = f"PCAP_TCP_TEST={os.getpid()}"
 os.environ.update([MARK.split("=")])
 SYSTEM = dict(os.environ, LC_ALL="C")
 SIOCOUTQ = 0x5411
+# Some tests let other users into their folders. The one that all of a user's
+# runs of pytest share is closed to others by each that starts.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="pcap-tcp-")
+    atexit.register(shutil.rmtree, os.environ["PYTEST_DEBUG_TEMPROOT"],
+                    ignore_errors=True)
 LIMIT = 120  # seconds after which what has not come is taken to hang
 
 
@@ -58,12 +66,17 @@ def _environment():
 OURS = _environment()
 
 
-# With pytest-xdist these files' tests run in one process each, as what they
-# share takes long to make; and in one for all that run make in the build
-# folder.
-TOGETHER = dict.fromkeys(("test_elsewhere", "test_suricata", "test_testprogs"))
-TOGETHER.update(dict.fromkeys(("test_build", "test_deb", "test_install",
-                               "test_upstream", "test_versions"), "make"))
+# With pytest-xdist, tests with one of these fixtures run in one process, as it
+# takes long to make. So do those of these files, for the same reason or as
+# they run make in the build folder.
+SHARED = ("archive", "builds", "suricata", "workshop")
+TOGETHER = {"test_deb": "make", "test_install": "make",
+            "test_upstream": "make", "test_testprogs": "testprogs"}
+
+
+def _group(item):
+    return TOGETHER.get(item.path.stem) or next(
+        (name for name in SHARED if name in item.fixturenames), None)
 
 
 def pytest_configure(config):
@@ -74,9 +87,10 @@ def pytest_configure(config):
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.path.stem in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(
-                TOGETHER[item.path.stem] or item.path.stem))
+        if _group(item):
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+    # These take longest, and who begins last would be waited for.
+    items.sort(key=lambda item: _group(item) is None)
 
 
 def need(*programs):
@@ -286,22 +300,24 @@ def share_of_a_busy_loop(program, seconds):
     """How much of the CPU time that a busy loop gets beside it a program
     takes: 1 for who spins, however busy the machine is."""
     loop = Program("sh", "-c", "while :; do :; done", env=SYSTEM)
-    before, began = program.cpu_ticks(), loop.cpu_ticks()
-    time.sleep(seconds)
-    took = program.cpu_ticks() - before
-    share = took / max(1, loop.cpu_ticks() - began)
-    loop.stop()
-    return share
+    try:
+        before, began = program.cpu_ticks(), loop.cpu_ticks()
+        time.sleep(seconds)
+        took = program.cpu_ticks() - before
+        return took / max(1, loop.cpu_ticks() - began)
+    finally:
+        loop.stop()
 
 
 def left_behind():
-    """The processes that this run has started and that are still there."""
-    found = []
+    """The processes that this run has started and that are still there: what
+    they are by their numbers."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if int(process.name) != os.getpid() and MARK.encode() in (
                     process / "environ").read_bytes().split(b"\0"):
-                found.append((process / "cmdline").read_text())
+                found[int(process.name)] = (process / "cmdline").read_text()
         except OSError:
             pass  # it has ended meanwhile, or is another user's
     return found
@@ -309,11 +325,17 @@ def left_behind():
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind():
+    """What is left fails the test, and is ended for the next one's sake."""
     yield
     end = time.monotonic() + LIMIT
-    while left := left_behind():
-        assert time.monotonic() < end, left
+    while (left := left_behind()) and time.monotonic() < end:
         time.sleep(0.05)
+    for number in left:
+        try:
+            os.kill(number, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    assert not left
 
 
 @pytest.fixture

@@ -124,13 +124,13 @@ def black_hole():
 
 
 def test_connecting_ends_at_the_timeout(start, black_hole):
-    other = start("tcpdump", "-i", black_hole)
+    other = start("tcpdump", "-i", black_hole + ",timeout=1000")
     other.wait_until_blocked()
     began = time.monotonic()
     assert refused(black_hole + ",timeout=1").endswith(
         "Connection timed out")
     assert time.monotonic() - began > 0.9
-    assert other.process.poll() is None  # it has ten seconds
+    assert other.process.poll() is None  # it has a timeout of its own
 
 
 def test_silent_server(serve):
@@ -224,7 +224,8 @@ def test_cut_before_or_inside_the_stream_header(serve, sent, end):
     ("tcp:h:99999", 'bad port "99999": expected a number from 1 to 65535'),
     ("tcp:h,colour=red", 'bad option "colour"'),
     ("tcp:" + "h" * 8192, "at most 4095 bytes"),
-    ("tcp:\033[31m", 'tcp:?[31m: bad host "?[31m"'),
+    ("tcp:\033[31m", 'tcp:?[31m: bad device "tcp:?[31m": expected no control'),
+    ("unix:/\033[31m", 'unix:/?[31m: bad device'),
 ])
 def test_bad_names(name, said):
     line = refused(name)
@@ -367,9 +368,10 @@ def test_backoff_is_for_servers_that_send_no_packet(serve, start):
     assert reader.end() == 0
     waits = [after - before for before, after in
              zip(server.times, server.times[1:])]
-    # A second, two, four, and one again; a quarter less by chance.
-    assert waits[0] < waits[1] < waits[2]
-    assert waits[3] < waits[2] / 2
+    # A second, two, four, and one again, not eight; a quarter less by chance,
+    # and more where the machine is busy.
+    assert waits[0] > 0.7 and waits[1] > 1.4 and waits[2] > 2.9
+    assert waits[3] < waits[2]
 
 
 def test_a_fork_does_not_keep_a_connection_that_was_hung_up(serve, start):

@@ -103,7 +103,8 @@ def test_nothing_is_left_of_a_sender_with_children(start, leader):
     that they do not get."""
     program = start("sh", "-c", f"sleep 1000 > /dev/null 2>&1 & {leader}",
                     env=SYSTEM)
-    wait_until(lambda: "sleep\0001000\0" in left_behind(), "the child runs")
+    wait_until(lambda: "sleep\0001000\0" in left_behind().values(),
+               "the child runs")
     program.stop()
     wait_until(lambda: not left_behind(), "all have ended")
 
@@ -236,7 +237,7 @@ def test_a_silent_sender_is_dropped(listening):
 
 
 def test_ten_seconds_where_no_timeout_is_given(listening):
-    patient = sender(listening(READER, options=",timeout=30"))
+    patient = sender(listening(READER, options=",timeout=1000"))
     reader = listening(READER, "-p")
     began = time.monotonic()
     silent = sender(reader)

@@ -66,7 +66,7 @@ def test_every_option_and_scheme_is_there():
     page = (SOURCE / "man" / "pcap-tcp.7.in").read_text()
     for scheme in re.findall(r'"((?:tcp|tls|unix)[a-z-]*:)"', parser):
         assert f"Li {scheme}" in page
-    options = re.findall(r'strcasecmp\(name, "([a-z]+)"\)', parser)
+    options = re.findall(r'{ "([a-z]+)", [A-Z_]+, &device->', parser)
     assert "timeout" in options
     for option in options:
         assert f"Cm {option}" in page

@@ -43,6 +43,7 @@ class Restarting(threading.Thread):
                 listener.listen()
                 listener.settimeout(LIMIT)
                 conn = listener.accept()[0]
+            conn.settimeout(LIMIT)
             self.away.append(time.monotonic() - left)
             self._play(conn, turn)
             left = time.monotonic()
@@ -85,7 +86,7 @@ def test_many_restarts_lose_nothing(start):
     for reader in readers:
         reader.wait_for("OPEN")
     for server in servers:
-        server.join(LIMIT + 2 * ROUNDS)
+        server.join()  # each step of it has a limit
         assert server.turns == ROUNDS
     for reader, server in zip(readers[:2], servers):
         assert reader.end() == 0
@@ -205,8 +206,9 @@ def test_a_silent_name_server_blocks_no_handle():
         "sleep 3; kill -USR1 $reader; wait $reader; cat /mnt/out",
         "kill $server")
     assert "OPEN dlt=1 " in result.stdout, result
-    # In three seconds; the name server is asked for thirty, and again.
-    assert stats(result.stdout.splitlines())["reads"] > 1000
+    # In three seconds; the name server is asked for thirty, and again, and a
+    # read that waits for it would be the last.
+    assert stats(result.stdout.splitlines())["reads"] > 10
 
 
 def test_a_daemon_leaves_no_look_up_behind(start, tmp_path):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +40,7 @@ def suricata(tmp_path_factory):
     ordinary user can read it."""
     if ASAN:
         pytest.skip("a preloaded libasan reports Suricata's own doings")
-    folder = BUILD / "suricata"
+    folder = Path(os.environ.get("PCAP_TCP_SURICATA", BUILD / "suricata"))
     if not (folder / "usr" / "bin" / "suricata").exists():
         got = subprocess.run([HERE.parent / "tools" / "get-suricata", folder],
                              stderr=subprocess.PIPE, text=True)

@@ -3,10 +3,12 @@ with its library, on a tcp: device."""
 
 import re
 import shutil
+import time
 
 import pytest
 
-from conftest import ASAN, BUILD, SYSTEM, free_port, need, run
+from conftest import (ASAN, BUILD, SYSTEM, free_port, need, run,
+                      wait_until)
 from pcapfile import header, numbered, packets, pcap
 
 SOURCES = BUILD / "libpcap" / "testprogs"
@@ -22,10 +24,14 @@ def program(tmp_path_factory):
     folder = tmp_path_factory.mktemp("testprogs")
     for source in SOURCES.glob("*.[ch]"):
         shutil.copy(source, folder)
-    # It gives itself a minute before it breaks the loop: too long for here.
+    # It gives itself a minute before it breaks the loop: here it is told when.
     threads = folder / "threadsignaltest.c"
-    threads.write_text(threads.read_text().replace("sleep_secs(60)",
-                                                   "sleep_secs(1)"))
+    text = threads.read_text()
+    for old, new in (("sleep_secs(60)", "getchar()"), (
+            "opterr = 0;", "opterr = 0; setvbuf(stdout, NULL, _IOLBF, 0);")):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    threads.write_text(text)
 
     def build(name):
         path = folder / name
@@ -107,15 +113,17 @@ def test_selpolltest(program, serve, options, words, count):
 
 @pytest.mark.parametrize("options", [[], ["-n"]],
                          ids=["with a signal", "without"])
-def test_threadsignaltest(program, serve, options):
+def test_threadsignaltest(program, serve, start, options):
     """pcap_breakloop() of another thread ends a read that waits, also
     without the SIGUSR1 that other kinds of devices need for it."""
-    result = run(program("threadsignaltest"), *options, "-i",
-                 serve([STREAM, "hold"]).device)
-    assert result.returncode == 0
-    assert seen(result.stdout) == COUNT
-    assert "Doing pcap_breakloop()" in result.stdout
-    assert "Loop got broken" in result.stdout
+    running = start(program("threadsignaltest"), *options, "-i",
+                    serve([STREAM, "hold"]).device)
+    wait_until(lambda: seen("\n".join(running.lines)) == COUNT, "all is seen")
+    time.sleep(0.2)  # and the next read waits
+    running.command("\n")
+    assert running.end() == 0
+    assert "Doing pcap_breakloop()" in running.lines
+    assert "Loop got broken" in running.lines
 
 
 def test_nonblocktest(program, serve):

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, HERE, OURS, SYSTEM, need, run
+from conftest import ASAN, BUILD, HERE, OURS, SYSTEM, need, run
 
 SOURCE = HERE.parent
 NAMES = sorted(path.stem for path in HERE.glob("unit-*.c"))
+# What a pure file and those that it needs may take from the C library.
+PURE = sorted(path.stem for path in SOURCE.glob("pcap-tcp-*.h")
+              if re.search(r"\bPure\b", path.read_text()))
+NO_IO = re.compile(r"(mem|str)\w+|v?snprintf|malloc|calloc|realloc|free|"
+                   r"__(\w+_chk|stack_chk_fail|errno_location)")
 # Debian's architecture, the compiler's prefix, qemu's name.
 ELSEWHERE = {
     "big-endian": ("s390x", "s390x-linux-gnu", "qemu-s390x"),
@@ -39,6 +44,43 @@ def test_unit(name):
     env = {k: v for k, v in OURS.items() if k != "LD_PRELOAD"}
     result = run(program, env=env)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_unit_has_its_file_and_not_libpcap(name):
+    """The files that know libpcap are not among those that it takes."""
+    files = module_files(built(name))
+    assert name.replace("unit", "pcap-tcp") + ".c" in files
+    assert not {"pcap-tcp.c", "pcap-tcp-linktype.c"} & set(files)
+    assert "libpcap" not in run("readelf", "-dW", built(name),
+                                env=SYSTEM).stdout
+
+
+def undefined(*args):
+    return {line.split()[0].split("@")[0]
+            for line in run("nm", "-P", "-u", *args, env=SYSTEM).stdout
+            .splitlines()}
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_file_needs_neither_libpcap_nor_the_system(name, tmp_path):
+    """An object with those of the module that it needs, and the C library."""
+    if ASAN:
+        pytest.skip("a sanitizer build takes more from the C library")
+    objects = [path for path in (BUILD / "libpcap" / f"{name}_pic.o",
+                                 BUILD / "libpcap" / f"{name}.o")
+               if path.exists()]
+    empty = tmp_path / "empty.c"
+    empty.write_text("int main(void) { return (0); }\n")
+    programs = [tmp_path / "without", tmp_path / "with"]
+    for program, linked in zip(programs,
+                               ([], [*objects,
+                                     BUILD / "libpcap" / "pcap-tcp.a"])):
+        result = run("gcc", "-o", program, empty, *linked, env=SYSTEM)
+        assert result.returncode == 0, result.stderr
+    assert f"{name}.c" in module_files(programs[1])
+    assert {symbol for symbol in undefined(programs[1]) -
+            undefined(programs[0]) if not NO_IO.fullmatch(symbol)} == set()
 
 
 @pytest.mark.parametrize("name", NAMES)

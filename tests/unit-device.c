@@ -300,6 +300,26 @@ shows_long_and_unprintable_names_safely(void **state)
 	assert_int_equal(parse(name), 0);
 }
 
+/* Else they would come out of the errors about these paths. */
+static void
+control_characters_are_refused(void **state)
+{
+	static const char *const bad[] = { "unix:/a\033[2J", "unix:/a\n",
+	    "tls:h,ca=\x7f", "tls:h,cert=\001,key=k", "tls:h,cert=c,key=\t",
+	    "tcp:h\r", "unix:/\xc2\x80", "unix:/\xc2\x9b" "2J" };
+	static const char *const good[] = { "unix:/a b", "unix:/caf\xc3\xa9",
+	    "unix:/\xc2\xa0", "unix:/\xc5\x9b", "unix:/\xc2" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(parse(bad[i]), -1);
+		assert_non_null(strstr(errbuf, "expected no control"));
+	}
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_int_equal(parse(good[i]), 0);
+}
+
 int
 main(void)
 {
@@ -313,6 +333,7 @@ main(void)
 		cmocka_unit_test(tls_options_need_a_tls_source),
 		cmocka_unit_test(counts_the_sources),
 		cmocka_unit_test(shows_long_and_unprintable_names_safely),
+		cmocka_unit_test(control_characters_are_refused),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -5,21 +5,12 @@
  * unit-stream.h - a stream to decode, for the unit tests of the decoder
  */
 
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "pcap-tcp-decoder.h"
+#include "unit-linktypes.h"
 
 #define USEC	0xa1b2c3d4U
 #define NSEC	0xa1b23c4dU
 #define KUZNETZOV	0xa1b2cd34U
-#define MAX_CAPLEN	262144
 
 /* A stream under construction, in the byte order that big says. */
 static u_char stream[1024];
@@ -30,28 +21,6 @@ static struct pcap_tcp_decoding shared;
 static struct pcap_tcp_decoder decoder;
 static struct pcap_tcp_input input;
 static struct pcap_tcp_record record;	/* the last one */
-
-static int
-linktype_to_dlt(int linktype)
-{
-	return (linktype == 101 ? DLT_RAW : linktype);
-}
-
-static u_int
-max_snaplen_for_dlt(int dlt)
-{
-	return (dlt == DLT_DBUS ? 128 * 1024 * 1024 : MAX_CAPLEN);
-}
-
-static const char *
-dlt_name(int dlt)
-{
-	return (dlt == DLT_RAW ? "RAW" : NULL);
-}
-
-static const struct pcap_tcp_linktypes linktypes = {
-	linktype_to_dlt, max_snaplen_for_dlt, dlt_name
-};
 
 static void
 put(uint32_t v, int bytes)
