@@ -149,10 +149,16 @@ resolve(struct pcap_tcp_dial *d)
 }
 
 void
-pcap_tcp_dial_prepare(struct pcap_tcp_dial *d)
+pcap_tcp_dial_prepare(struct pcap_tcp_dial *d, int64_t until)
 {
+	struct pollfd pfd = { .events = POLLIN };
+	int64_t now;
+
 	d->end = PCAP_TCP_NEVER;
-	(void)resolve(d);
+	while (resolve(d) == EAGAIN && (now = pcap_tcp_now()) < until) {
+		pfd.fd = d->lookup->fd;
+		(void)poll(&pfd, 1, (int)(until - now));
+	}
 }
 
 /* An address that is silent must leave time for those behind it. */

@@ -48,9 +48,9 @@ void	pcap_tcp_dial_free(struct pcap_tcp_dial *d);
 
 /*
  * Begins to look the host up, ahead of the first attempt, as the program may
- * chroot() meanwhile.
+ * chroot() or fork() before that; waits for the outcome until that time.
  */
-void	pcap_tcp_dial_prepare(struct pcap_tcp_dial *d);
+void	pcap_tcp_dial_prepare(struct pcap_tcp_dial *d, int64_t until);
 
 /*
  * Begins an attempt, or goes on with it; it is over at end.  Returns a

@@ -17,6 +17,7 @@
 #include "pcap-tcp-peers.h"
 
 #define MAX_ACCEPTS	16	/* at once */
+#define MAX_LOOK_AHEAD	100	/* ms */
 
 /* Sets up what the device name lists at one place, but for its socket. */
 static int
@@ -45,7 +46,7 @@ open_address(struct pcap_tcp_peers *m, const struct pcap_tcp_address *address)
 		errno = ENOMEM;
 		return (-1);
 	}
-	pcap_tcp_dial_prepare(&p->dial);
+	pcap_tcp_dial_prepare(&p->dial, 0);
 	m->peer[m->ndialed++] = p;
 	m->nslots = m->ndialed;
 	return (0);
@@ -56,6 +57,7 @@ pcap_tcp_peers_open(struct pcap_tcp_peers *m,
     const struct pcap_tcp_common *common, char *errbuf)
 {
 	const struct pcap_tcp_device *device = common->device;
+	int64_t until;
 	unsigned int i;
 
 	memset(m, 0, sizeof(*m));
@@ -65,6 +67,10 @@ pcap_tcp_peers_open(struct pcap_tcp_peers *m,
 		if (open_address(m, &device->source[i]) == -1)
 			return (-1);
 	}
+	/* A thread that begins while the program forks can leave locks held. */
+	until = pcap_tcp_now() + MAX_LOOK_AHEAD;
+	for (i = 0; i < m->ndialed; i++)
+		pcap_tcp_dial_prepare(&m->peer[i]->dial, until);
 	return (0);
 }
 
