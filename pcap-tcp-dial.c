@@ -153,12 +153,16 @@ pcap_tcp_dial_prepare(struct pcap_tcp_dial *d, int64_t until)
 {
 	struct pollfd pfd = { .events = POLLIN };
 	int64_t now;
+	int error;
 
 	d->end = PCAP_TCP_NEVER;
-	while (resolve(d) == EAGAIN && (now = pcap_tcp_now()) < until) {
+	while ((error = resolve(d)) == EAGAIN &&
+	    (now = pcap_tcp_now()) < until) {
 		pfd.fd = d->lookup->fd;
 		(void)poll(&pfd, 1, (int)(until - now));
 	}
+	if (error != EAGAIN)
+		drop(d);
 }
 
 /* An address that is silent must leave time for those behind it. */

@@ -46,7 +46,6 @@ open_address(struct pcap_tcp_peers *m, const struct pcap_tcp_address *address)
 		errno = ENOMEM;
 		return (-1);
 	}
-	pcap_tcp_dial_prepare(&p->dial, 0);
 	m->peer[m->ndialed++] = p;
 	m->nslots = m->ndialed;
 	return (0);
@@ -67,10 +66,13 @@ pcap_tcp_peers_open(struct pcap_tcp_peers *m,
 		if (open_address(m, &device->source[i]) == -1)
 			return (-1);
 	}
+	if (common->decoding.dlt == -1)
+		return (0);
 	/* A thread that begins while the program forks can leave locks held. */
 	until = pcap_tcp_now() + MAX_LOOK_AHEAD;
-	for (i = 0; i < m->ndialed; i++)
-		pcap_tcp_dial_prepare(&m->peer[i]->dial, until);
+	for (i = 0; i < 2 * m->ndialed; i++)
+		pcap_tcp_dial_prepare(&m->peer[i % m->ndialed]->dial,
+		    i < m->ndialed ? 0 : until);
 	return (0);
 }
 
