@@ -355,7 +355,10 @@ static enum pcap_tcp_progress
 advance_all(struct pcap_tcp_feed *f)
 {
 	enum pcap_tcp_progress one, all = PCAP_TCP_WAIT;
-	unsigned int i;
+	const unsigned int first = f->turn;
+	const struct pcap_tcp_peer *p;
+	unsigned int i, n;
+	int has_shaken = 0;
 
 	/* Or those that always have data would keep the others waiting. */
 	if (!f->polled && has_more(f))
@@ -363,10 +366,20 @@ advance_all(struct pcap_tcp_feed *f)
 	f->polled = 0;
 	f->looked_at = f->patience.now = pcap_tcp_now();
 	pcap_tcp_patience_unskew(&f->patience);
-	for (i = 0; i < f->peers.nslots; i++) {
-		if (!needs_read(f, f->peers.peer[i]) ||
-		    f->peers.peer[i]->watch.waiting)
+	for (n = 0; n < f->peers.nslots; n++) {
+		i = (first + n) % f->peers.nslots;
+		p = f->peers.peer[i];
+		if (!needs_read(f, p) || p->watch.waiting)
 			continue;
+		/* A handshake takes long: one, and then the streams again. */
+		if (p->bytes != NULL && !p->bytes->established) {
+			if (has_shaken) {
+				all = PCAP_TCP_PROGRESS;
+				continue;
+			}
+			has_shaken = 1;
+			f->turn = i + 1;
+		}
 		one = advance_one(f, i);
 		if (one == PCAP_TCP_END || one == PCAP_TCP_FAILED)
 			return (one);
@@ -434,10 +447,8 @@ pcap_tcp_feed_await(struct pcap_tcp_feed *f, int stop_fd,
 		progress = pcap_tcp_feed_advance(f);
 		if (f->opened != 0)
 			return (f->opened == 1 ? 0 : -1);
-		events = 0;
-		if (progress == PCAP_TCP_WAIT)
-			events = pcap_tcp_feed_wait(f, stop_fd,
-			    PCAP_TCP_NEVER);
+		events = pcap_tcp_feed_wait(f, stop_fd,
+		    progress == PCAP_TCP_WAIT ? PCAP_TCP_NEVER : 0);
 		if (events == -1)
 			return (-1);
 		if (*stop || (events & PCAP_TCP_EVENT_STOP))

@@ -20,7 +20,9 @@
 void
 pcap_tcp_lookup_free(struct pcap_tcp_lookup *l)
 {
-	if (__atomic_sub_fetch(&l->references, 1, __ATOMIC_ACQ_REL) != 0)
+	/* After a fork() the thread exists only in the parent. */
+	if (__atomic_sub_fetch(&l->references, 1, __ATOMIC_ACQ_REL) != 0 &&
+	    l->pid == getpid())
 		return;
 	if (l->list != NULL)
 		freeaddrinfo(l->list);

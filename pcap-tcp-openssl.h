@@ -19,7 +19,8 @@
 	F(ERR_new) F(ERR_peek_error) F(ERR_reason_error_string) \
 	F(ERR_set_error) F(SSL_ctrl) F(SSL_CTX_check_private_key) \
 	F(SSL_CTX_ctrl) F(SSL_CTX_free) F(SSL_CTX_load_verify_file) \
-	F(SSL_CTX_new) F(SSL_CTX_set_client_CA_list) \
+	F(SSL_CTX_new) F(SSL_CTX_set_cipher_list) \
+	F(SSL_CTX_set_client_CA_list) \
 	F(SSL_CTX_set_default_passwd_cb_userdata) \
 	F(SSL_CTX_set_default_verify_paths) F(SSL_CTX_set_num_tickets) \
 	F(SSL_CTX_set_options) F(SSL_CTX_set_verify) \

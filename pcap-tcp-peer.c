@@ -22,6 +22,8 @@
 
 #define MIN_BACKOFF	1000	/* ms */
 #define MAX_BACKOFF	30000
+#define MAX_OVERTIME	64	/* reads behind the deadline */
+#define STOOD_STILL	250	/* ms: a program that reads is not so late */
 
 /* When an attempt that starts now, or a part of it, has to be over. */
 static int64_t
@@ -53,7 +55,9 @@ static void
 change_state(struct pcap_tcp_peer *p, enum pcap_tcp_peer_state state)
 {
 	p->state = state;
+	p->since = pcap_tcp_now();
 	p->extension_left = 0;
+	p->overtime = 0;
 	switch (state) {
 
 	case PCAP_TCP_PEER_TRYING:
@@ -246,16 +250,24 @@ connect_to_peer(struct pcap_tcp_peer *p)
 	return (hang_up(p, PCAP_TCP_UNREACHABLE));
 }
 
-/* Nothing came by the deadline. */
+/*
+ * The deadline has passed.  What has arrived by then is read, but a peer may
+ * send for ever what makes no stream.
+ */
 static enum pcap_tcp_progress
-overdue(struct pcap_tcp_peer *p)
+overdue(struct pcap_tcp_peer *p, enum pcap_tcp_progress progress)
 {
+	int64_t late = pcap_tcp_now() - p->deadline;
+
+	if (progress == PCAP_TCP_PROGRESS && p->overtime++ < MAX_OVERTIME)
+		return (progress);
 	/* The program may have been suspended; allow one more period. */
-	if (!p->extension_left)
+	if (!p->extension_left && late < STOOD_STILL)
 		return (not_in_time(p));
 	p->extension_left = 0;
+	p->overtime = 0;
 	p->deadline = end_of_attempt(p);
-	return (PCAP_TCP_WAIT);
+	return (progress);
 }
 
 static enum pcap_tcp_progress
@@ -263,12 +275,7 @@ read_stream(struct pcap_tcp_peer *p)
 {
 	enum pcap_tcp_progress progress;
 
-	/* Blocks without an interface may come for ever. */
-	if (p->state == PCAP_TCP_PEER_TRYING &&
-	    p->stream.decoder.offset > 0 && !p->stream.decoder.failed &&
-	    pcap_tcp_now() >= p->deadline)
-		return (not_in_time(p));
-	/* Nor may a sender keep the memory of a long record for long. */
+	/* A sender may not keep the memory of a long record for long. */
 	if (p->is_sender && p->deadline == PCAP_TCP_NEVER &&
 	    pcap_tcp_stream_is_stretched(&p->stream)) {
 		p->deadline = end_of_attempt(p);
@@ -278,10 +285,8 @@ read_stream(struct pcap_tcp_peer *p)
 	if (progress != PCAP_TCP_PROGRESS && progress != PCAP_TCP_WAIT)
 		return (end_stream(p, progress));
 	pcap_tcp_watch_change(&p->watch, p->bytes->wanted);
-	if (progress == PCAP_TCP_WAIT && p->deadline != PCAP_TCP_NEVER &&
-	    pcap_tcp_now() >= p->deadline)
-		return (overdue(p));
-	return (progress);
+	return (p->deadline != PCAP_TCP_NEVER &&
+	    p->deadline <= pcap_tcp_now() ? overdue(p, progress) : progress);
 }
 
 static enum pcap_tcp_progress

@@ -40,8 +40,10 @@ enum pcap_tcp_peer_state {
 
 struct pcap_tcp_peer {
 	enum pcap_tcp_peer_state state;
-	int64_t deadline;	/* pcap_tcp_now() time */
+	int64_t since;		/* pcap_tcp_now() time, like all of them: */
+	int64_t deadline;
 	int extension_left;	/* The deadline may be put off once. */
+	int overtime;		/* reads since then */
 	int64_t attempt_end;
 	int timeout;		/* seconds for an attempt, 0 = no limit */
 	int backoff;		/* delay after the next failure, ms */

@@ -17,6 +17,7 @@
 #include "pcap-tcp-peers.h"
 
 #define MAX_ACCEPTS	16	/* at once */
+#define MAX_IDLE	1000	/* ms, where places are wanted */
 #define MAX_LOOK_AHEAD	100	/* ms */
 
 /* Sets up what the device name lists at one place, but for its socket. */
@@ -150,6 +151,29 @@ pcap_tcp_peers_add_sender(struct pcap_tcp_peers *m,
 	m->nsenders++;
 }
 
+/*
+ * All places are taken: has the sender go that has sent least, a header at
+ * most, for the longest time.  Returns 0 if there is none.
+ */
+static int
+make_room(struct pcap_tcp_peers *m)
+{
+	struct pcap_tcp_peer *p, *idle = NULL;
+	unsigned int i;
+
+	for (i = m->ndialed; i < m->nslots; i++) {
+		p = m->peer[i];
+		if (p->stream.records == 0 && (idle == NULL ||
+		    p->state < idle->state ||
+		    (p->state == idle->state && p->since < idle->since)))
+			idle = p;
+	}
+	if (idle == NULL || pcap_tcp_now() - idle->since < MAX_IDLE)
+		return (0);
+	idle->deadline = pcap_tcp_now();
+	return (1);
+}
+
 /* Takes a connection, if there is one and a slot for it; 1 or 0. */
 static int
 accept_sender(struct pcap_tcp_peers *m, struct pcap_tcp_listener *l)
@@ -159,7 +183,8 @@ accept_sender(struct pcap_tcp_peers *m, struct pcap_tcp_listener *l)
 
 	/* Leave excess senders in the backlog. */
 	if (m->nsenders == PCAP_TCP_MAX_SENDERS) {
-		pcap_tcp_listener_pause(l);
+		if (!make_room(m))
+			pcap_tcp_listener_pause(l);
 		return (0);
 	}
 	bytes = pcap_tcp_listener_accept(l, m->common.device->keepalive, name,

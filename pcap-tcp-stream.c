@@ -135,7 +135,7 @@ make_room(struct pcap_tcp_stream *s)
 	if (s->in.left < PCAP_TCP_BUFFER_SIZE &&
 	    s->in.needed <= PCAP_TCP_BUFFER_SIZE &&
 	    s->capacity != PCAP_TCP_BUFFER_SIZE)
-		return (resize_buffer(s, PCAP_TCP_BUFFER_SIZE));
+		(void)resize_buffer(s, PCAP_TCP_BUFFER_SIZE);
 	return (0);
 }
 

@@ -30,6 +30,14 @@ struct pcap_tcp_tls_context {
 	BIO_METHOD *method;	/* how TLS writes to the connection */
 };
 
+/*
+ * A peer that sends one ClientHello again and again must not cost much CPU:
+ * no finite fields, whose largest group takes 100 times as long as a curve.
+ * OpenSSL before 3.5 does not know the first group.
+ */
+#define CURVES	"X25519:P-256:X448:P-384:P-521"
+#define CIPHERS	"ECDHE+AESGCM:ECDHE+CHACHA20"	/* of TLS 1.2 */
+
 struct tls_bytes {
 	struct pcap_tcp_bytes bytes;	/* first */
 	struct pcap_tcp_bytes *connection;
@@ -143,6 +151,10 @@ set_up_context(struct pcap_tcp_tls_context *c,
 	ssl->BIO_meth_set_ctrl(c->method, control_connection);
 	ssl->SSL_CTX_ctrl(c->ctx, SSL_CTRL_SET_MIN_PROTO_VERSION,
 	    TLS1_2_VERSION, NULL);
+	if (ssl->SSL_CTX_ctrl(c->ctx, SSL_CTRL_SET_GROUPS_LIST, 0,
+	    "X25519MLKEM768:" CURVES) != 1)
+		ssl->SSL_CTX_ctrl(c->ctx, SSL_CTRL_SET_GROUPS_LIST, 0, CURVES);
+	ssl->SSL_CTX_set_cipher_list(c->ctx, CIPHERS);
 	ssl->SSL_CTX_set_options(c->ctx,
 	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
 	/* A peer could keep a read busy with TLS's own messages. */
@@ -370,6 +382,8 @@ set_up(struct tls_bytes *t, const struct pcap_tcp_tls_context *c,
 		ssl->SSL_set_accept_state(t->ssl);
 		return (0);
 	}
+	/* The first word is ours. */
+	t->bytes.wanted = POLLOUT;
 	ssl->SSL_set_connect_state(t->ssl);
 	return (set_host(t->ssl, host) ? 0 : -1);
 }

@@ -236,6 +236,19 @@ def test_a_silent_sender_is_dropped(listening):
     reader.wait_for("^P", 10)
 
 
+@pytest.mark.parametrize("said", [b"", header()], ids=["nothing", "header"])
+def test_the_silent_give_way_when_all_places_are_taken(listening, said):
+    reader = listening(READER, "-p", options=",timeout=1000,linktype=EN10MB")
+    speaker = sender(reader, TEN)
+    reader.wait_for("^P", 10)
+    silent = [sender(reader, said) for _ in range(100)]
+    sender(reader, TEN)
+    reader.wait_for("^P", 20)
+    assert any(s.is_dropped() for s in silent[:1])
+    speaker.send(ONE)  # It has sent a packet, and keeps its place.
+    reader.wait_for("^P", 21)
+
+
 def test_ten_seconds_where_no_timeout_is_given(listening):
     patient = sender(listening(READER, options=",timeout=1000"))
     reader = listening(READER, "-p")

@@ -283,6 +283,35 @@ def test_certificates_that_are_not_good(tls_server, name, said):
 
 
 @needs_tls
+@pytest.mark.parametrize("options,good", [
+    ("-groups ffdhe2048", False), ("-groups ffdhe8192:ffdhe2048", False),
+    ("-groups P-256", True), ("-groups X25519", True),
+    ("-tls1_2 -cipher ECDHE-ECDSA-AES128-SHA256", False),
+    ("-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256", True)])
+def test_elliptic_curves_only(listener, start, pki, options, good):
+    """A finite field of a client's choice costs a server 100 ms."""
+    reader = listener(",linktype=EN10MB", READER, "-p", "-m", "epoll")
+    sender = shell(start, "openssl s_client -quiet -connect "
+                   f"127.0.0.1:{{port}} {options} < {{sample}}", pki,
+                   port=reader.port)
+    if good:
+        reader.wait_for("^P", 38)
+    else:
+        assert sender.end() != 0
+        assert any("alert" in line for line in sender.errors), sender.errors
+
+
+@needs_tls
+def test_a_server_cannot_ask_for_a_finite_field(start, pki):
+    server = shell(start, "openssl s_server -quiet -accept {port} "
+                   "-cert {pki}/server.pem -key {pki}/server.key "
+                   "-groups ffdhe2048 < {sample}", pki)
+    wait_until(lambda: is_listening(server.port), "it listens")
+    line = cause(f"tls:127.0.0.1:{server.port},ca={pki}/ca.pem")
+    assert line.endswith(" handshake failure"), line
+
+
+@needs_tls
 def test_the_systems_trust_store_does_not_know_us(tls_server):
     server = tls_server([TEN])
     assert "certificate verification failed" in \
