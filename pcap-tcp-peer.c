@@ -56,7 +56,7 @@ change_state(struct pcap_tcp_peer *p, enum pcap_tcp_peer_state state)
 {
 	p->state = state;
 	p->since = pcap_tcp_now();
-	p->extension_left = 0;
+	p->extension_left = 1;
 	p->overtime = 0;
 	switch (state) {
 
@@ -252,22 +252,23 @@ connect_to_peer(struct pcap_tcp_peer *p)
 
 /*
  * The deadline has passed.  What has arrived by then is read, but a peer may
- * send for ever what makes no stream.
+ * send for ever what makes no stream.  A program that was suspended does not
+ * make the peer pay for that: there is one more period.
  */
 static enum pcap_tcp_progress
 overdue(struct pcap_tcp_peer *p, enum pcap_tcp_progress progress)
 {
-	int64_t late = pcap_tcp_now() - p->deadline;
+	int stood_still = p->state == PCAP_TCP_PEER_UP ||
+	    pcap_tcp_now() - p->deadline >= STOOD_STILL;
 
+	if (p->extension_left && p->overtime == 0 && stood_still) {
+		p->extension_left = 0;
+		p->deadline = end_of_attempt(p);
+		return (progress);
+	}
 	if (progress == PCAP_TCP_PROGRESS && p->overtime++ < MAX_OVERTIME)
 		return (progress);
-	/* The program may have been suspended; allow one more period. */
-	if (!p->extension_left && late < STOOD_STILL)
-		return (not_in_time(p));
-	p->extension_left = 0;
-	p->overtime = 0;
-	p->deadline = end_of_attempt(p);
-	return (progress);
+	return (not_in_time(p));
 }
 
 static enum pcap_tcp_progress

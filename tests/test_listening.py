@@ -345,6 +345,22 @@ def test_long_records_and_a_program_that_is_slow(listening):
     assert stats(reader.lines)["packets"] == count
 
 
+def test_a_header_and_a_program_that_stands_still(listening):
+    """It took its time, but not the sender's."""
+    reader = listening(READER, "-p", options=",timeout=3")
+    sender(reader, TEN)
+    reader.wait_for("^P", 10)
+    peer = sender(reader, shb())
+    reader.wait_until_blocked()
+    reader.signal(signal.SIGSTOP)
+    time.sleep(3.5)
+    reader.signal(signal.SIGCONT)
+    time.sleep(0.3)  # after all the time that it had, if that went on
+    peer.send(idb() + b"".join(
+        epb(0, i, data) for i, (_, _, data) in enumerate(numbered(10))))
+    reader.wait_for("^P", 20)
+
+
 def test_long_records_and_a_program_that_stands_still(listening):
     """Not the sender: it has sent what there was room for."""
     reader = listening(READER, "-p", "-c", "10",

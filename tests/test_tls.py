@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import (BUILD, HERE, LIMIT, READER, SAMPLE, SYSTEM, Server,
-                      cause, free_port, is_listening, let_others_in, need, run,
-                      stats, wait_until)
+                      cause, end_by, free_port, is_listening, let_others_in,
+                      need, run, stats, wait_until)
 from pcapfile import numbered, pcap, record
 
 HAS_TLS = "#define PCAP_TCP_TLS 1" in (BUILD / "libpcap/config.h").read_text()
@@ -595,20 +595,46 @@ def test_without_openssl_tls_says_so(tmp_path):
         assert "was built without OpenSSL 3" in cause("tls:127.0.0.1:1")
 
 
-@needs_tls
-def test_no_read_lasts_as_long_as_a_peer_likes(start, pki, tmp_path, listener):
-    """One that sends TLS's own messages and nothing else."""
+@pytest.fixture
+def key_updates(start, tmp_path):
+    """key_updates(port, data): a client that sends the data, and then TLS's
+    own messages and nothing else."""
+    def client(port, data=b""):
+        peer = start(program, port, env=SYSTEM)
+        peer.process.stdin.buffer.write(data + b"K")
+        peer.process.stdin.close()
+        peer.wait_for("K")
+        return peer
+
     need("gcc")
     program = tmp_path / "key-updates"
     result = run("gcc", "-o", program, HERE / "key-updates.c", "-lssl",
                  "-lcrypto", env=SYSTEM)
     assert result.returncode == 0, result.stderr
+    return client
+
+
+@needs_tls
+def test_a_flood_before_the_stream_hides_no_ctrl_c(listener, key_updates):
+    program = listener(",timeout=0", BUILD / "tests" / "calls", "signals")
+    key_updates(program.port)
+    assert end_by(program) == 0
+    assert "ending: 2" in program.lines
+
+
+@needs_tls
+def test_a_flood_before_the_stream_is_no_stream(listener, key_updates):
+    """The flood goes on as long as it is read; the place is another's."""
+    reader = listener(",timeout=1,linktype=EN10MB,reconnect=yes", READER,
+                      "-p", "-m", "epoll")
+    assert key_updates(reader.port).end() == 0
+
+
+@needs_tls
+def test_no_read_lasts_as_long_as_a_peer_likes(listener, key_updates):
     reader = listener(",linktype=EN10MB", READER, "-m", "epoll")
     reader.wait_for("OPEN")
-    peer = start(program, reader.port, env=SYSTEM)
-    peer.process.stdin.buffer.write(TEN + b"K")
-    peer.process.stdin.close()
-    peer.wait_for("K")
+    key_updates(reader.port, TEN)
     began = time.monotonic()
     time.sleep(2)  # of nothing else
     lasted = time.monotonic() - began

@@ -653,7 +653,7 @@ waits_for_the_end_of_the_hold(void **state)
 static void
 waiting_for_a_stream_can_be_stopped(void **state)
 {
-	char text[PCAP_ERRBUF_SIZE];
+	char text[2 * PCAP_ERRBUF_SIZE];
 	int server[2], fds[2];
 
 	(void)state;
@@ -706,7 +706,7 @@ is_refused_for_the_last_senders_reason(void **state)
 static void
 is_refused_for_the_peers_reason(void **state)
 {
-	char text[PCAP_ERRBUF_SIZE];
+	char text[2 * PCAP_ERRBUF_SIZE];
 	int server, fd;
 
 	(void)state;
@@ -800,7 +800,7 @@ connect_server(int server, uint32_t linktype)
 static void
 peers_of_two_link_types_are_refused(void **state)
 {
-	char text[PCAP_ERRBUF_SIZE];
+	char text[2 * PCAP_ERRBUF_SIZE];
 	int server[2], fd[2];
 
 	(void)state;
@@ -897,7 +897,7 @@ the_end_comes_once_after_the_last_stream(void **state)
 static void
 a_fault_comes_once_after_the_last_stream(void **state)
 {
-	char text[PCAP_ERRBUF_SIZE];
+	char text[2 * PCAP_ERRBUF_SIZE];
 	int server[2], fd[2], i, other;
 
 	(void)state;
@@ -938,7 +938,7 @@ a_fault_comes_once_after_the_last_stream(void **state)
 static void
 the_first_fault_is_told_and_forgotten(void **state)
 {
-	char text[PCAP_ERRBUF_SIZE], damage[RECORD_HEADER];
+	char text[2 * PCAP_ERRBUF_SIZE], damage[RECORD_HEADER];
 	int server[2], fd[2];
 
 	(void)state;
@@ -970,7 +970,7 @@ the_first_fault_is_told_and_forgotten(void **state)
 static void
 the_only_attempt_fails_once(void **state)
 {
-	char text[PCAP_ERRBUF_SIZE];
+	char text[2 * PCAP_ERRBUF_SIZE];
 
 	(void)state;
 	common.decoding.dlt = 1;
