@@ -94,7 +94,7 @@ read_input(unsigned int i)
 		in->record[k].data = &in->number[k];
 	}
 	more(in);
-	pcap_tcp_patience_read(&p, i, &in->batch, how >> 7);
+	pcap_tcp_patience_read(&p, i, &in->batch, (int)(how >> 7));
 	in->since = p.now;
 }
 
