@@ -18,9 +18,9 @@
 
 #define MAX_UNLOOKED	2	/* ms without a look at the other peers */
 
-/* What reads of all peers share, so that it stays in the cache, and each has. */
+/* What peers share in a round of reads, so that it stays in the cache. */
 #define SHARED_READ	PCAP_TCP_BUFFER_SIZE
-#define MIN_READ	(16 * 1024)
+#define MIN_READ	(16 * 1024)	/* and each has at least */
 
 /* With one peer there is nothing to choose between. */
 static int

@@ -9,7 +9,7 @@
 
 #include "pcap-tcp-merge.h"
 
-#define LONG_RUN	16	/* records: cheaper to look through than to copy */
+#define LONG_RUN	16	/* records that are not worth a copy */
 
 /* From the back: where inputs take turns, that is its place. */
 static void

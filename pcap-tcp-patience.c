@@ -80,7 +80,7 @@ pcap_tcp_patience_read(struct pcap_tcp_patience *p, unsigned int input,
 	struct pcap_tcp_patience_input *in = &p->input[input];
 	int64_t offset = (int64_t)(
 	    (uint64_t)pcap_tcp_merge_key(&p->merge, batch->next) -
-	    (uint64_t)(p->now * p->merge.per_second / 1000));
+	    (uint64_t)p->now * (uint64_t)(p->merge.per_second / 1000));
 	int at_once = in->state == PCAP_TCP_INPUT_AT_HAND;
 
 	if (in->state == PCAP_TCP_INPUT_OUT)

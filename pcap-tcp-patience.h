@@ -33,7 +33,7 @@ struct pcap_tcp_patience {
 		int full;	/* The last read left something behind. */
 		int steady;	/* Its clock was no faster than ours. */
 		int apart;	/* Its records need not wait for the others'. */
-		int64_t since;	/* ms: its records may be here; 0: none so far */
+		int64_t since;	/* ms: they may be here; 0: none so far */
 		int64_t read_at;	/* ms: they were read */
 		int64_t offset;	/* of its time stamps from the clock, ticks */
 		uint64_t turn;	/* delivered when it is its turn */

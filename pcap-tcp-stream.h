@@ -43,7 +43,7 @@ struct pcap_tcp_stream {
 	struct pcap_tcp_decoder decoder;
 	struct pcap_tcp_bytes *bytes;	/* NULL: none yet; the peer's */
 	uint64_t records;		/* decoded since the stream began */
-	int full;			/* The last read left something behind. */
+	int full;			/* The last read left some behind. */
 	u_char *buffer;
 	size_t capacity;
 	/* What all senders have beyond the standard buffers; NULL: no limit. */

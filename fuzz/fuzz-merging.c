@@ -140,7 +140,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	end = data + size;
 	memset(input, 0, sizeof(input));
 	pcap_tcp_patience_init(&p, HOLD, byte() & 1 ? 1000000000 : 1000000);
-	p.now = 1000000;
+	p.now = (int64_t)1 << 40;
 	while (next != end) {
 		what = byte();
 		i = what % INPUTS;

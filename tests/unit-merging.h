@@ -33,11 +33,13 @@ struct source {
 	int64_t gap;		/* between records; 0: as fast as they go */
 	int64_t step;		/* of a replay's stamps; 0: a live clock */
 	int64_t ahead;		/* its clock */
-	int halves;		/* half seconds that it runs in a second, or 2 */
-	enum { LIVE, STILL, RANDOM, BACKWARDS, JUMPING, EXTREME } clock;
+	int halves;		/* seconds that it runs in two */
+	enum {
+		LIVE, STILL, RANDOM, BACKWARDS, JUMPING, EXTREME
+	} clock;
 	int64_t latency, jitter;
 	int64_t from, until;	/* when it can send */
-	int64_t stall, stall_end;	/* what it makes then comes at its end */
+	int64_t stall, stall_end;	/* What it makes comes at its end. */
 	size_t most;		/* records that a read may take */
 
 	/* Of the simulation. */
@@ -47,7 +49,8 @@ struct source {
 	struct pcap_tcp_record *record;
 	size_t nread, at;
 	struct pcap_tcp_batch batch;
-	int64_t longest_wait, longest_lag;	/* since it was read, and made */
+	int64_t longest_wait;	/* since it was read, */
+	int64_t longest_lag;	/* and made */
 	int64_t lags;
 };
 
