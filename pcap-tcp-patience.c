@@ -90,7 +90,9 @@ pcap_tcp_patience_read(struct pcap_tcp_patience *p, unsigned int input,
 	/* This may have been in the socket for as long as that was overdue. */
 	in->since = at_once && waited(p, in) >= p->hold ? in->read_at : p->now;
 	in->read_at = p->now;
-	in->apart &= full;
+	/* A read by TLS does not show that there is more. */
+	in->more = full || at_once;
+	in->apart &= in->more;
 	in->full = full;
 	in->steady = !is_ahead(offset, in->offset, p->hold_ticks);
 	in->offset = offset;
@@ -229,7 +231,7 @@ settle(struct pcap_tcp_patience *p, int in_order, unsigned int n,
 		if (in->turn + slack < before || in->turn > before + slack)
 			in->turn = before;
 		in->turn += taken * n;
-		in->apart |= in->full && waited(p, in) >= p->hold;
+		in->apart |= in->more && waited(p, in) >= p->hold;
 	}
 }
 

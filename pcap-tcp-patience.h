@@ -30,7 +30,8 @@ struct pcap_tcp_patience {
 			PCAP_TCP_INPUT_DRY,
 			PCAP_TCP_INPUT_AT_HAND
 		} state;
-		int full;	/* The last read left something behind. */
+		int full;	/* The last read left something behind, */
+		int more;	/* or may have. */
 		int steady;	/* Its clock was no faster than ours. */
 		int apart;	/* Its records need not wait for the others'. */
 		int64_t since;	/* ms: they may be here; 0: none so far */

@@ -41,6 +41,7 @@ struct source {
 	int64_t from, until;	/* when it can send */
 	int64_t stall, stall_end;	/* What it makes comes at its end. */
 	size_t most;		/* records that a read may take */
+	int veiled;		/* It does not show that there is more. */
 
 	/* Of the simulation. */
 	int64_t next_made, next_here, next_ts;
@@ -210,7 +211,7 @@ read_source(struct world *w, unsigned int i)
 	}
 	decode(s);
 	pcap_tcp_patience_read(&w->patience, i, &s->batch,
-	    s->nread == s->most);
+	    s->nread == s->most && !s->veiled);
 	return (1);
 }
 

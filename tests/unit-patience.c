@@ -189,25 +189,31 @@ an_input_that_leaves_is_not_waited_for(void **state)
 	assert_int_equal(next(), 0);
 }
 
-/* Strangers that connect one after the other and send nothing. */
+/* Strangers that come one after the other, and send nothing, or a record. */
 static void
 new_inputs_are_waited_for_once_in_a_while(void **state)
 {
-	int ms, i, waited = 0;
+	unsigned int stranger;
+	int send, ms, i, waited;
 
-	(void)state;
-	for (i = 0; i < 500; i++) {
-		pcap_tcp_patience_dry(&p, (unsigned int)(1 + i % 64));
-		arrives(0, i);
-		for (ms = 0; next() == -1; ms++) {
-			assert_true(ms < 100);
-			p.now++;
+	for (send = 0; send < 2; send++) {
+		setup(state);
+		for (waited = i = 0; i < 500; i++) {
+			stranger = 1 + (unsigned int)i % 64;
+			pcap_tcp_patience_dry(&p, stranger);
+			if (send)
+				arrives(stranger, i * 1000);
+			arrives(0, i * 1000 + 500);
+			for (ms = 0; next() != 0; ms++) {
+				assert_true(ms <= 101);
+				p.now++;
+			}
+			waited += ms;
+			p.now += 10;
+			pcap_tcp_patience_out(&p, stranger);
 		}
-		waited += ms;
-		p.now += 10;
-		pcap_tcp_patience_out(&p, (unsigned int)(1 + i % 64));
+		assert_in_range(waited - 500 * send, 100, (p.now - 5000) / 10);
 	}
-	assert_in_range(waited, 100, (p.now - 5000) / 10);
 }
 
 /*
@@ -255,6 +261,26 @@ a_fast_one_whose_clock_is_wrong(void **state)
 	}
 }
 
+/* By TLS, a read brings what was one record to TLS, and may leave others. */
+static void
+a_fast_one_by_small_reads(void **state)
+{
+	int veiled;
+
+	(void)state;
+	for (veiled = 0; veiled < 2; veiled++) {
+		sources(5, 40 * MS);
+		s[4].gap = 200;
+		s[4].most = 20;
+		s[4].veiled = veiled;
+		s[4].ahead = HOUR;
+		w.quiet_until = 2 * HOLD;
+		simulate(&w, 10 * SECOND);
+		assert_in_time(4, HOLD + HOLD / 2);
+		assert_in_order();
+	}
+}
+
 static void
 two_hundred_milliseconds_ahead(void **state)
 {
@@ -281,6 +307,22 @@ a_hiccup_is_forgiven(void **state)
 	assert_true(w.late > 0);
 	assert_in_range(w.last_late, 6 * SECOND, 6700 * MS);
 	assert_in_time(1, HOLD + HOLD / 2);
+}
+
+/* The other one must not run away: it is ahead, and no clock explains that. */
+static void
+a_replay_that_stalled_catches_up(void **state)
+{
+	(void)state;
+	sources(2, 0);
+	s[0].step = s[1].step = SECOND;
+	w.cost = SLOW;
+	s[0].stall = 2 * SECOND;
+	s[0].stall_end = 3 * SECOND;
+	simulate(&w, 8 * SECOND);
+	assert_in_range(w.last_late, 3 * SECOND, 6 * SECOND);
+	assert_in_range(s[0].delivered, s[1].delivered - 1,
+	    s[1].delivered + 1);
 }
 
 static void
@@ -531,8 +573,10 @@ main(void)
 		    new_inputs_are_waited_for_once_in_a_while, setup),
 		cmocka_unit_test(three_and_one_is_an_hour_ahead),
 		cmocka_unit_test(a_fast_one_whose_clock_is_wrong),
+		cmocka_unit_test(a_fast_one_by_small_reads),
 		cmocka_unit_test(two_hundred_milliseconds_ahead),
 		cmocka_unit_test(a_hiccup_is_forgiven),
+		cmocka_unit_test(a_replay_that_stalled_catches_up),
 		cmocka_unit_test(a_stopped_reader_has_all_in_order),
 		cmocka_unit_test(beside_one_at_full_speed),
 		cmocka_unit_test(fair_shares),
