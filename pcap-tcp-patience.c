@@ -175,6 +175,7 @@ judge(const struct pcap_tcp_patience *p, struct verdict *v)
 	const struct pcap_tcp_patience_input *in, *best = NULL;
 	int64_t first_due = INT64_MAX, key = 0;
 	unsigned int i;
+	int is_free;
 
 	*v = (struct verdict){ 0, INT64_MAX, 0 };
 	look_at_dry(p, v);
@@ -182,11 +183,12 @@ judge(const struct pcap_tcp_patience *p, struct verdict *v)
 		in = &p->input[first[i].input];
 		if (in->since + p->hold < first_due)
 			first_due = in->since + p->hold;
-		/* The first of a replay has more to go before this. */
-		if (waited(p, in) < p->hold && !(in->apart &&
-		    (in->steady || !p->input[first->input].full)))
+		/* Two replays are no clocks that differ. */
+		is_free = in->steady || p->input[first->input].steady;
+		if (waited(p, in) < p->hold && !(in->apart && is_free))
 			continue;
-		if (is_ahead(first[i].key, first->key, margin(p, in))) {
+		if (is_ahead(first[i].key, first->key, margin(p, in)) &&
+		    (is_free || p->delivered >= in->turn)) {
 			if (best == NULL || in->turn < best->turn) {
 				best = in;
 				key = first[i].key;

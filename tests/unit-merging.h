@@ -39,6 +39,7 @@ struct source {
 	} clock;
 	int64_t latency, jitter;
 	int64_t from, until;	/* when it can send */
+	uint64_t count;		/* records; 0: no end */
 	int64_t stall, stall_end;	/* What it makes comes at its end. */
 	size_t most;		/* records that a read may take */
 	int veiled;		/* It does not show that there is more. */
@@ -130,7 +131,8 @@ make(struct world *w, struct source *s)
 	if (here > s->next_here)
 		s->next_here = here;
 	s->next_ts = stamp(s, s->next_made);
-	if (s->until != 0 && s->next_made >= s->until)
+	if ((s->until != 0 && s->next_made >= s->until) ||
+	    (s->count != 0 && s->made == s->count))
 		s->next_here = INT64_MAX;
 	s->made++;
 }
@@ -224,8 +226,8 @@ fact_of(const struct pcap_tcp_record *r)
 static int
 is_right(const struct source *s)
 {
-	return (s->clock == LIVE && s->halves == 2 && s->ahead < HOLD / 2 &&
-	    s->ahead > -HOLD / 2);
+	return (s->clock == LIVE && s->halves == 2 && (s->step >= MS ||
+	    (s->ahead < HOLD / 2 && s->ahead > -HOLD / 2)));
 }
 
 static void

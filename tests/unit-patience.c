@@ -325,6 +325,27 @@ a_replay_that_stalled_catches_up(void **state)
 	    s[1].delivered + 1);
 }
 
+/* Replays that end one after the other, and stay there. */
+static void
+the_rest_of_replays_is_in_order(void **state)
+{
+	unsigned int i, k;
+
+	(void)state;
+	for (k = 1; k < 20; k++) {
+		sources(64, 0);
+		sow(k);
+		w.cost = 2000;
+		for (i = 0; i < 64; i++) {
+			s[i].step = 640 * MS;
+			s[i].ahead = i * 10 * MS;
+			s[i].count = 400 + (uint64_t)any(800);
+		}
+		simulate(&w, 4 * SECOND);
+		assert_in_order();
+	}
+}
+
 static void
 a_stopped_reader_has_all_in_order(void **state)
 {
@@ -577,6 +598,7 @@ main(void)
 		cmocka_unit_test(two_hundred_milliseconds_ahead),
 		cmocka_unit_test(a_hiccup_is_forgiven),
 		cmocka_unit_test(a_replay_that_stalled_catches_up),
+		cmocka_unit_test(the_rest_of_replays_is_in_order),
 		cmocka_unit_test(a_stopped_reader_has_all_in_order),
 		cmocka_unit_test(beside_one_at_full_speed),
 		cmocka_unit_test(fair_shares),
