@@ -9,8 +9,8 @@
 
 #include "pcap-tcp-patience.h"
 
-#define SHARE		256
-#define MAX_MISSED	5
+#define SHARE		256	/* records of each, and who is ahead may go */
+#define MAX_MISSED	5	/* then it is excused for 31 holds */
 #define REST		16	/* holds between two waits for new inputs */
 
 void

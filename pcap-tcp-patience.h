@@ -6,9 +6,9 @@
  * time stamps, as long as nobody has to wait for it.
  *
  * The oldest record at hand is next.  It waits for an input that has none and
- * may send an older one, but not for longer than hold since that input was
- * last heard of, and not when any record was read so long ago.  Whose record
- * was, is next, when many of others went before: by turns, with its share.
+ * may send an older one, until a hold has passed since that input was last
+ * heard of, or since a record at hand was read, which is overdue then.  If that
+ * one is ahead of the others by more than the hold, they take turns.
  *
  * Pure: no I/O, no allocation; a patience belongs to one thread at a time.
  */
