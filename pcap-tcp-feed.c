@@ -12,8 +12,11 @@
 #include "pcap-tcp-address.h"
 #include "pcap-tcp-feed.h"
 
-#define MAX_UNLOOKED	10	/* ms without a look at the other peers */
-#define MAX_SINCE_CLOCK	64	/* records without a look at the clock */
+#define MAX_UNLOOKED	2	/* ms without a look at the other peers */
+
+/* What peers share in a round of reads, so that it stays in the cache. */
+#define SHARED_READ	PCAP_TCP_BUFFER_SIZE
+#define MIN_READ	(16 * 1024)	/* and each has at least */
 
 /* With one peer there is nothing to choose between. */
 static int
@@ -27,30 +30,22 @@ pcap_tcp_feed_open(struct pcap_tcp_feed *f,
     const struct pcap_tcp_common *common, int hold, char *errbuf)
 {
 	memset(f, 0, sizeof(*f));
-	f->per_second = common->decoding.precision ==
-	    PCAP_TSTAMP_PRECISION_NANO ? 1000000000 : 1000000;
-	pcap_tcp_patience_init(&f->patience, hold, f->per_second);
+	pcap_tcp_patience_init(&f->patience, hold,
+	    common->decoding.precision == PCAP_TSTAMP_PRECISION_NANO ?
+	    1000000000 : 1000000);
 	return (pcap_tcp_peers_open(&f->peers, common, errbuf));
 }
 
 void
 pcap_tcp_feed_close(struct pcap_tcp_feed *f)
 {
-	f->current = NULL;
+	f->patience.merge.exhausted = -1;
 	pcap_tcp_peers_close(&f->peers);
 }
 
 /*
  * The order of the streams.
  */
-
-/* A record's time stamp, in ticks. */
-static int64_t
-ticks(const struct pcap_tcp_feed *f, const struct pcap_tcp_record *r)
-{
-	return ((int64_t)((uint64_t)r->h.ts.tv_sec *
-	    (uint64_t)f->per_second + (uint64_t)r->h.ts.tv_usec));
-}
 
 /* A peer has read something: tells patience what it has at hand. */
 static void
@@ -61,83 +56,67 @@ offer(struct pcap_tcp_feed *f, unsigned int i)
 	pcap_tcp_peer_decode(p, !f->is_open);
 	if (!f->is_open)
 		return;
-	if (pcap_tcp_stream_has_record(&p->stream))
-		pcap_tcp_patience_read(&f->patience, i,
-		    ticks(f, p->stream.batch.next));
-	else if (p->stream.decoder.started &&
-	    f->patience.input[i].state == PCAP_TCP_INPUT_OUT)
-		pcap_tcp_patience_dry(&f->patience, i);
 	/* It is back. */
 	if (f->unreported_fault == p && p->stream.decoder.started)
 		f->unreported_fault = NULL;
+	if (is_single(f))
+		return;
+	if (pcap_tcp_stream_has_record(&p->stream))
+		pcap_tcp_patience_read(&f->patience, i, &p->stream.batch,
+		    p->stream.full);
+	else if (p->stream.decoder.started)
+		pcap_tcp_patience_dry(&f->patience, i);
 }
 
-/* The run that was handed out is through: what has its peer next? */
+/* A batch was handed out to its end: what has its peer next? */
 static void
-finish_run(struct pcap_tcp_feed *f)
+finish_batch(struct pcap_tcp_feed *f)
 {
-	struct pcap_tcp_peer *p = f->current;
+	unsigned int i = (unsigned int)f->patience.merge.exhausted;
+	struct pcap_tcp_peer *p = f->peers.peer[i];
 
-	f->current = NULL;
+	f->patience.merge.exhausted = -1;
 	if (!pcap_tcp_stream_has_record(&p->stream))
 		pcap_tcp_peer_decode(p, 0);
+	if (is_single(f))
+		return;
 	if (pcap_tcp_stream_has_record(&p->stream))
-		pcap_tcp_patience_offer(&f->patience, f->current_slot,
-		    ticks(f, p->stream.batch.next));
-	else {
-		/* It may have more that was not read yet. */
-		f->patience.now = pcap_tcp_now();
-		pcap_tcp_patience_dry(&f->patience, f->current_slot);
+		pcap_tcp_merge_add(&f->patience.merge, i, &p->stream.batch);
+	else	/* It may have more that was not read yet. */
 		f->must_advance = 1;
-	}
 }
 
-/* Where the records of a batch end that come before the others'. */
-static struct pcap_tcp_record *
-end_of_run(const struct pcap_tcp_feed *f, const struct pcap_tcp_batch *b,
-    int64_t limit)
+/* The batch of the only peer is the run. */
+static int
+next_of_single(struct pcap_tcp_feed *f, struct pcap_tcp_batch *run)
 {
-	struct pcap_tcp_record *r = b->next + 1;
+	struct pcap_tcp_batch *batch = &f->peers.peer[0]->stream.batch;
 
-	if (limit == INT64_MAX)
-		return (b->end);
-	while (r != b->end && ticks(f, r) <= limit)
-		r++;
-	return (r);
+	*run = *batch;
+	batch->next = batch->end;
+	f->patience.merge.exhausted = run->next != run->end ? 0 : -1;
+	return (run->next != run->end);
 }
 
 int
 pcap_tcp_feed_next(struct pcap_tcp_feed *f, struct pcap_tcp_batch *run)
 {
-	struct pcap_tcp_batch *batch;
-	int64_t limit;
-	size_t n;
-	int i;
+	int taken;
 
-	if (f->current != NULL)
-		finish_run(f);
-	if (!is_single(f) && (f->patience.ndry > 0 ||
-	    f->since_clock >= MAX_SINCE_CLOCK)) {
-		f->since_clock = 0;
+	if (f->patience.merge.exhausted != -1)
+		finish_batch(f);
+	if (is_single(f))
+		taken = next_of_single(f, run);
+	else {
 		f->patience.now = pcap_tcp_now();
 		if (f->patience.now - f->looked_at >= MAX_UNLOOKED)
 			f->must_advance = 1;
+		taken = !f->must_advance &&
+		    pcap_tcp_patience_next(&f->patience, run);
 	}
-	if (f->must_advance)
-		return (0);
-	i = pcap_tcp_patience_choose(&f->patience, &limit);
-	if (i == -1)
-		return (0);
-	f->current_slot = (unsigned int)i;
-	f->current = f->peers.peer[i];
-	batch = &f->current->stream.batch;
-	run->next = batch->next;
-	run->end = batch->next = end_of_run(f, batch, limit);
-	n = (size_t)(run->end - run->next);
-	f->patience.delivered += n;
-	f->since_clock += n;
-	f->received += n;
-	return (1);
+	if (taken)
+		f->received += (uint64_t)(run->end - run->next);
+	return (taken);
 }
 
 /*
@@ -218,6 +197,8 @@ advance_one(struct pcap_tcp_feed *f, unsigned int i)
 		offer(f, i);
 	else if (progress != PCAP_TCP_WAIT)
 		progress = lost(f, i, progress);
+	else if (f->is_open && f->peers.peer[i]->stream.decoder.started)
+		pcap_tcp_patience_dry(&f->patience, i);
 	return (progress);
 }
 
@@ -350,6 +331,15 @@ has_more(const struct pcap_tcp_feed *f)
 	return (f->patience.merge.n > 0);
 }
 
+static void
+set_read_size(struct pcap_tcp_feed *f)
+{
+	unsigned int n = f->peers.ndialed + f->peers.nsenders;
+	size_t size = n > 1 ? SHARED_READ / n : SHARED_READ;
+
+	f->peers.common.read_size = size > MIN_READ ? size : MIN_READ;
+}
+
 /* Goes on with all that can; there are several, or the device opens. */
 static enum pcap_tcp_progress
 advance_all(struct pcap_tcp_feed *f)
@@ -360,12 +350,14 @@ advance_all(struct pcap_tcp_feed *f)
 	unsigned int i, n;
 	int has_shaken = 0;
 
+	f->patience.now = pcap_tcp_now();
 	/* Or those that always have data would keep the others waiting. */
-	if (!f->polled && has_more(f))
+	if (!f->polled && has_more(f) &&
+	    f->patience.now - f->looked_at >= MAX_UNLOOKED)
 		(void)pcap_tcp_feed_wait(f, -1, 0);
+	if (f->polled)
+		f->looked_at = f->patience.now;
 	f->polled = 0;
-	f->looked_at = f->patience.now = pcap_tcp_now();
-	pcap_tcp_patience_unskew(&f->patience);
 	for (n = 0; n < f->peers.nslots; n++) {
 		i = (first + n) % f->peers.nslots;
 		p = f->peers.peer[i];
@@ -400,6 +392,7 @@ pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 	enum pcap_tcp_progress progress;
 
 	f->must_advance = 0;
+	set_read_size(f);
 	if (f->is_open && is_single(f))
 		return (needs_read(f, f->peers.peer[0]) ? advance_one(f, 0) :
 		    PCAP_TCP_WAIT);

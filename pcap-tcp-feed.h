@@ -22,13 +22,8 @@
 #endif
 
 struct pcap_tcp_feed {
-	/* Whose run was handed out last; NULL: its outcome was dealt with. */
-	struct pcap_tcp_peer *current;
-	unsigned int current_slot;
 	int must_advance;	/* Read the sockets before choosing again. */
-	int64_t looked_at;	/* when pcap_tcp_feed_advance() was called */
-	size_t since_clock;	/* records since the clock was read */
-	int64_t per_second;	/* ticks of a record's time stamp */
+	int64_t looked_at;	/* when all sockets were, last */
 	struct pcap_tcp_patience patience;
 
 	struct pcap_tcp_peers peers;
@@ -80,10 +75,9 @@ void	pcap_tcp_feed_start(struct pcap_tcp_feed *f);
 enum pcap_tcp_progress pcap_tcp_feed_advance(struct pcap_tcp_feed *f);
 
 /*
- * Hands out the records that are next: all of one stream, up to where
- * another's come in between.  They are valid until pcap_tcp_feed_advance();
- * the next call hands out those behind them.  Returns 1, or 0 if there is
- * none.
+ * Hands out the records that are next.  Their packets are valid until
+ * pcap_tcp_feed_advance(), they themselves until the next call, which hands
+ * out those behind them.  Returns 1, or 0 if there is none.
  */
 int	pcap_tcp_feed_next(struct pcap_tcp_feed *f, struct pcap_tcp_batch *run);
 

@@ -2,104 +2,97 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * pcap-tcp-merge.c - which of several inputs has the oldest record
+ * pcap-tcp-merge.c - several inputs' batches made into one, by time stamp
  */
+
+#include <string.h>
 
 #include "pcap-tcp-merge.h"
 
-/* Equal time stamps: always the same one first. */
-static int
-before(const struct pcap_tcp_at_hand *a, const struct pcap_tcp_at_hand *b)
-{
-	return (a->key < b->key || (a->key == b->key && a->input < b->input));
-}
+#define LONG_RUN	16	/* records that are not worth a copy */
 
+/* From the back: where inputs take turns, that is its place. */
 static void
-sift_up(struct pcap_tcp_merge *m, unsigned int i, struct pcap_tcp_at_hand e)
+insert(struct pcap_tcp_merge *m, unsigned int input, int64_t key)
 {
-	for (; i > 0 && before(&e, &m->heap[(i - 1) / 2]); i = (i - 1) / 2)
-		m->heap[i] = m->heap[(i - 1) / 2];
-	m->heap[i] = e;
-}
+	struct pcap_tcp_in_line *p;
 
-static void
-sift_down(struct pcap_tcp_merge *m, unsigned int i, struct pcap_tcp_at_hand e)
-{
-	unsigned int child;
-
-	for (; (child = 2 * i + 1) < m->n; i = child) {
-		if (child + 1 < m->n &&
-		    before(&m->heap[child + 1], &m->heap[child]))
-			child++;
-		if (!before(&m->heap[child], &e))
-			break;
-		m->heap[i] = m->heap[child];
+	if (m->front + m->n == 2 * PCAP_TCP_MAX_INPUTS) {
+		memmove(m->line, m->line + m->front, m->n * sizeof(*p));
+		m->front = 0;
 	}
-	m->heap[i] = e;
-}
-
-unsigned int
-pcap_tcp_merge_find(const struct pcap_tcp_merge *m, unsigned int input)
-{
-	unsigned int i;
-
-	for (i = 0; m->heap[i].input != input; i++)
-		;
-	return (i);
-}
-
-void
-pcap_tcp_merge_insert(struct pcap_tcp_merge *m, unsigned int input,
-    int64_t key)
-{
-	const struct pcap_tcp_at_hand e = { key, input };
-
-	sift_up(m, m->n++, e);
+	p = m->line + m->front + m->n++;
+	for (; p != m->line + m->front && p[-1].key > key; p--)
+		p[0] = p[-1];
+	p->key = key;
+	p->input = input;
 }
 
 static void
-put(struct pcap_tcp_merge *m, unsigned int i, struct pcap_tcp_at_hand e)
+remove_at(struct pcap_tcp_merge *m, unsigned int place)
 {
-	if (before(&e, &m->heap[i]))
-		sift_up(m, i, e);
-	else
-		sift_down(m, i, e);
-}
+	struct pcap_tcp_in_line *p = m->line + m->front + place;
 
-void
-pcap_tcp_merge_replace(struct pcap_tcp_merge *m, unsigned int i, int64_t key)
-{
-	const struct pcap_tcp_at_hand e = { key, m->heap[i].input };
-
-	put(m, i, e);
-}
-
-void
-pcap_tcp_merge_remove(struct pcap_tcp_merge *m, unsigned int i)
-{
 	m->n--;
-	if (i != m->n)
-		put(m, i, m->heap[m->n]);
+	if (place == 0)
+		m->front++;
+	else
+		memmove(p, p + 1, (m->n - place) * sizeof(*p));
 }
 
 void
-pcap_tcp_merge_sort(struct pcap_tcp_merge *m)
+pcap_tcp_merge_add(struct pcap_tcp_merge *m, unsigned int input,
+    struct pcap_tcp_batch *batch)
 {
-	unsigned int i;
-
-	for (i = m->n / 2; i-- > 0; )
-		sift_down(m, i, m->heap[i]);
+	m->input[input].batch = batch;
+	insert(m, input, pcap_tcp_merge_key(m, batch->next));
 }
 
-int64_t
-pcap_tcp_merge_second(const struct pcap_tcp_merge *m)
+void
+pcap_tcp_merge_take(struct pcap_tcp_merge *m, unsigned int place,
+    int64_t limit, struct pcap_tcp_batch *run)
 {
-	int64_t key = INT64_MAX;
-	unsigned int i;
+	struct pcap_tcp_record *r, *stop;
+	struct pcap_tcp_in_line *p;
+	struct pcap_tcp_merge_input *in;
+	int64_t key, until;
+	size_t room = PCAP_TCP_MERGED, count;
+	unsigned int input;
 
-	for (i = 1; i < 3 && i < m->n; i++) {
-		if (m->heap[i].key < key)
-			key = m->heap[i].key;
+	run->next = run->end = m->merged;
+	while (room > 0 && place < m->n && m->exhausted == -1) {
+		p = m->line + m->front + place;
+		key = p->key;
+		if (key > limit)
+			break;
+		until = place + 1 < m->n && p[1].key < limit ? p[1].key : limit;
+		input = p->input;
+		in = &m->input[input];
+		r = in->batch->next;
+		stop = (size_t)(in->batch->end - r) < room ? in->batch->end :
+		    r + room;
+		do {
+			in->last = key;
+			r++;
+		} while (r != in->batch->end &&
+		    (key = pcap_tcp_merge_key(m, r)) <= until && r != stop);
+		count = (size_t)(r - in->batch->next);
+		room -= count;
+		if (count >= LONG_RUN && run->end == m->merged) {
+			/* That one as it is, and then no other. */
+			run->next = in->batch->next;
+			run->end = r;
+			room = 0;
+		} else {
+			memcpy(run->end, in->batch->next, count * sizeof(*r));
+			run->end += count;
+		}
+		in->taken += count;
+		in->batch->next = r;
+		remove_at(m, place);
+		if (r == in->batch->end)
+			m->exhausted = (int)input;
+		else
+			insert(m, input, key);
 	}
-	return (key);
 }

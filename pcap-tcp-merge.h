@@ -2,8 +2,8 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * pcap-tcp-merge.h - which of several inputs has the oldest record: a heap.
- * An input is a number; its key is a time.
+ * pcap-tcp-merge.h - several inputs' batches made into one, by time stamp: a
+ * line of inputs, sorted by what is the next record's.  An input is a number.
  *
  * Pure: no I/O, no allocation; a merge belongs to one thread at a time.
  */
@@ -12,34 +12,46 @@
 
 #include <stdint.h>
 
-#define PCAP_TCP_MAX_INPUTS	128
+#include "pcap-tcp-record.h"
 
-struct pcap_tcp_at_hand {
-	int64_t key;
-	unsigned int input;
-};
+#define PCAP_TCP_MAX_INPUTS	128
+#define PCAP_TCP_MERGED		128
 
 struct pcap_tcp_merge {
-	unsigned int n;		/* inputs in the heap; the first is heap[0] */
-	struct pcap_tcp_at_hand heap[PCAP_TCP_MAX_INPUTS];
+	int64_t per_second;	/* ticks of a record's time stamp */
+	unsigned int front, n;	/* where the line is: those with a record */
+	struct pcap_tcp_in_line {
+		int64_t key;	/* ticks */
+		unsigned int input;
+	} line[2 * PCAP_TCP_MAX_INPUTS];
+	struct pcap_tcp_merge_input {
+		struct pcap_tcp_batch *batch;
+		int64_t last;	/* key of the last record that was taken */
+		size_t taken;	/* records, by the last take */
+	} input[PCAP_TCP_MAX_INPUTS];
+	int exhausted;		/* whose batch the last take ended; -1: none */
+	struct pcap_tcp_record merged[PCAP_TCP_MERGED];
 };
 
-/* Where in the heap an input is, which has to be in it. */
-unsigned int pcap_tcp_merge_find(const struct pcap_tcp_merge *m,
-    unsigned int input);
+/* A record's time stamp, in ticks; it is the sender's, and may wrap around. */
+static inline int64_t
+pcap_tcp_merge_key(const struct pcap_tcp_merge *m,
+    const struct pcap_tcp_record *r)
+{
+	return ((int64_t)((uint64_t)r->h.ts.tv_sec *
+	    (uint64_t)m->per_second + (uint64_t)r->h.ts.tv_usec));
+}
 
-void	pcap_tcp_merge_insert(struct pcap_tcp_merge *m, unsigned int input,
-    int64_t key);
+/* The batch, with a record at least, is kept; taking moves its next. */
+void	pcap_tcp_merge_add(struct pcap_tcp_merge *m, unsigned int input,
+    struct pcap_tcp_batch *batch);
 
-/* Gives the input at place i another key, or takes it out. */
-void	pcap_tcp_merge_replace(struct pcap_tcp_merge *m, unsigned int i,
-    int64_t key);
-void	pcap_tcp_merge_remove(struct pcap_tcp_merge *m, unsigned int i);
-
-/* Sorts anew, when keys were changed in place. */
-void	pcap_tcp_merge_sort(struct pcap_tcp_merge *m);
-
-/* The key that is next after heap[0]'s, INT64_MAX if there is none. */
-int64_t	pcap_tcp_merge_second(const struct pcap_tcp_merge *m);
+/*
+ * Takes records with keys up to limit, in order, from the inputs at this place
+ * of the line and behind, until a batch is at its end.  The run is that of an
+ * input if it is long, else a copy, and valid until the next take.
+ */
+void	pcap_tcp_merge_take(struct pcap_tcp_merge *m, unsigned int place,
+    int64_t limit, struct pcap_tcp_batch *run);
 
 #endif

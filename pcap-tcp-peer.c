@@ -282,7 +282,7 @@ read_stream(struct pcap_tcp_peer *p)
 		p->deadline = end_of_attempt(p);
 		p->extension_left = 1;
 	}
-	progress = pcap_tcp_stream_read(&p->stream);
+	progress = pcap_tcp_stream_read(&p->stream, p->common->read_size);
 	if (progress != PCAP_TCP_PROGRESS && progress != PCAP_TCP_WAIT)
 		return (end_stream(p, progress));
 	pcap_tcp_watch_change(&p->watch, p->bytes->wanted);

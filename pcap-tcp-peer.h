@@ -27,6 +27,7 @@ struct pcap_tcp_common {
 	struct pcap_tcp_events *events;
 	struct pcap_tcp_decoding decoding;
 	size_t extra_bytes;	/* beyond the standard buffers, all senders */
+	size_t read_size;	/* at most so much at a time */
 	int64_t give_up;	/* no attempt goes on for longer */
 };
 

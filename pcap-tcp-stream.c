@@ -140,8 +140,9 @@ make_room(struct pcap_tcp_stream *s)
 }
 
 enum pcap_tcp_progress
-pcap_tcp_stream_read(struct pcap_tcp_stream *s)
+pcap_tcp_stream_read(struct pcap_tcp_stream *s, size_t most)
 {
+	size_t room;
 	ssize_t n;
 
 	if (s->decoder.failed) {
@@ -152,10 +153,14 @@ pcap_tcp_stream_read(struct pcap_tcp_stream *s)
 	}
 	if (make_room(s) == -1)
 		return (pcap_tcp_stream_fail(s, ENOMEM));
-	n = pcap_tcp_bytes_read(s->bytes, s->in.next + s->in.left,
-	    s->capacity - s->in.left);
+	room = s->capacity - s->in.left;
+	if (room > most)
+		room = most;
+	n = pcap_tcp_bytes_read(s->bytes, s->in.next + s->in.left, room);
 	if (n > 0) {
 		s->in.left += (size_t)n;
+		s->full = (size_t)n == room ||
+		    pcap_tcp_bytes_pending(s->bytes);
 		return (PCAP_TCP_PROGRESS);
 	}
 	if (n == 0)

