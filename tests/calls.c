@@ -11,6 +11,8 @@
  *	calls signals DEVICE	activates while SIGALRM, SIGCHLD and SIGHUP
  *				come, with SIGINT and SIGTERM caught by a flag
  *	calls ignore DEVICE	the same, with these two ignored
+ *	calls chroot DEVICE	a line P for each packet that is read after a
+ *				chroot() to an empty folder
  */
 
 #include <errno.h>
@@ -229,6 +231,29 @@ signals(const char *device, void (*on_end)(int))
 	pcap_close(p);
 }
 
+static void
+on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *data)
+{
+	(void)user;
+	(void)h;
+	(void)data;
+	printf("P\n");
+}
+
+static void
+read_in_chroot(const char *device)
+{
+	char folder[] = "/tmp/pcap-tcp-calls-XXXXXX";
+	pcap_t *p = pcap_open_live(device, 65535, 1, 100, errbuf);
+
+	if (p == NULL || mkdtemp(folder) == NULL || chroot(folder) == -1) {
+		printf("chroot: %s, %s\n", errbuf, strerror(errno));
+		exit(1);
+	}
+	tell("loop", pcap_loop(p, -1, on_packet, NULL), pcap_geterr(p));
+	pcap_close(p);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -247,6 +272,8 @@ main(int argc, char **argv)
 		signals(argv[2], on_ending);
 	else if (strcmp(argv[1], "ignore") == 0)
 		signals(argv[2], SIG_IGN);
+	else if (strcmp(argv[1], "chroot") == 0)
+		read_in_chroot(argv[2]);
 	else if (strcmp(argv[1], "live") == 0) {
 		p = pcap_open_live(argv[2], 65535, 1, 100, errbuf);
 		printf("open_live: %s\n", p == NULL ? errbuf : "0");

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import (LIMIT, READER, SAMPLE, SYSTEM, Server, free_port,
-                      in_namespace, is_listening, need, run, stats, wait_until)
+from conftest import (BUILD, LIMIT, READER, SAMPLE, SYSTEM, Server,
+                      free_port, in_namespace, is_listening, need, run, stats,
+                      wait_until)
 from pcapfile import header, numbered, pcap, record
 
 TEN = pcap(numbered(10))
+CALLS = BUILD / "tests" / "calls"
 ONE = record(*numbered(1)[0])
 START = 1700000000
 # A restart takes a second of back-off; tools/test wants them all once.
@@ -230,6 +232,53 @@ def test_a_daemon_leaves_no_look_up_behind(start, tmp_path):
         "until grep -q STATS /mnt/out; do sleep 0.1; done",
         "grep -c ^P /mnt/out; kill $server")
     assert result.stdout == "38\n", result
+
+
+def test_a_name_that_gets_another_address():
+    """A name server of the test's own; at last it is silent, and what it said
+    before counts."""
+    need("dnsmasq", "nc")
+    serve = "nc -N -l {} 5000 < " + str(SAMPLE)
+    result = in_namespace(
+        "mount -t tmpfs none /mnt",
+        "echo nameserver 127.0.0.1 > /mnt/resolv.conf",
+        "echo 'hosts: dns' > /mnt/nsswitch.conf",
+        "for f in resolv.conf nsswitch.conf; do "
+        "mount --bind /mnt/$f /etc/$f; done",
+        "echo 127.0.0.2 moving.test > /mnt/names",
+        "dnsmasq -k --no-resolv --no-hosts --addn-hosts=/mnt/names --user= "
+        "--pid-file= --listen-address=127.0.0.1 --bind-interfaces & dns=$!",
+        "until ss -Hlun | grep -q :53; do sleep 0.1; done",
+        f"{serve.format('127.0.0.2')} &",
+        "until ss -Hltn | grep -q 127.0.0.2:5000; do sleep 0.1; done",
+        f"{READER} -p tcp:moving.test:5000,reconnect=yes > /mnt/out & "
+        "reader=$!",
+        "packets() { until [ $(grep -c ^P /mnt/out) = $1 ]; do sleep 0.1; "
+        "done; }",
+        "packets 38",
+        "echo 127.0.0.3 moving.test > /mnt/names; kill -HUP $dns",
+        f"{serve.format('127.0.0.3')}; packets 76",
+        "kill -STOP $dns",
+        f"{serve.format('127.0.0.3')}; packets 114",
+        "kill -KILL $dns; kill $reader; echo fine")
+    assert result.stdout == "fine\n", result
+
+
+def test_a_chroot_keeps_the_addresses():
+    """Where no name can be looked up."""
+    result = in_namespace(
+        "mount -t tmpfs none /mnt",
+        "cp -L /etc/hosts /mnt/hosts; echo 127.0.0.1 late.test >> /mnt/hosts",
+        "mount --bind /mnt/hosts /etc/hosts",
+        f"nc -N -l 127.0.0.1 5000 < {SAMPLE} &",
+        "until ss -Hltn | grep -q :5000; do sleep 0.1; done",
+        f"{CALLS} chroot tcp:late.test:5000,reconnect=yes > /mnt/out & "
+        "reader=$!",
+        "until [ $(grep -c ^P /mnt/out) = 38 ]; do sleep 0.1; done",
+        f"nc -N -l 127.0.0.1 5000 < {SAMPLE}",
+        "until [ $(grep -c ^P /mnt/out) = 76 ]; do sleep 0.1; done",
+        "kill $reader; echo fine")
+    assert result.stdout == "fine\n", result
 
 
 @pytest.mark.parametrize("linktype,dlt", [
