@@ -20,16 +20,13 @@
 static const struct scheme {
 	const char *prefix;
 	enum pcap_tcp_scheme scheme;
-	int need_port;
 } schemes[] = {
-	{ "tcp:", PCAP_TCP_SCHEME_TCP, 0 },
-	/* Wireshark's default port is 19000, so the user has to choose. */
-	{ "TCP@", PCAP_TCP_SCHEME_TCP, 1 },
-	{ "tls:", PCAP_TCP_SCHEME_TLS, 0 },
-	{ "tcp-listen:", PCAP_TCP_SCHEME_TCP_LISTEN, 0 },
-	{ "tls-listen:", PCAP_TCP_SCHEME_TLS_LISTEN, 0 },
-	{ "unix:", PCAP_TCP_SCHEME_UNIX, 0 },
-	{ NULL, PCAP_TCP_SCHEME_TCP, 0 }
+	{ "tcp:", PCAP_TCP_SCHEME_TCP },
+	{ "tls:", PCAP_TCP_SCHEME_TLS },
+	{ "tcp-listen:", PCAP_TCP_SCHEME_TCP_LISTEN },
+	{ "tls-listen:", PCAP_TCP_SCHEME_TLS_LISTEN },
+	{ "unix:", PCAP_TCP_SCHEME_UNIX },
+	{ NULL, PCAP_TCP_SCHEME_TCP }
 };
 
 /* Where an error goes, and the device that it is about. */
@@ -175,10 +172,6 @@ parse_address(char *text, const struct scheme *scheme,
 	if (!(pcap_tcp_is_listening(scheme->scheme) && is_number) &&
 	    parse_host(&port, address, err) == -1)
 		return (-1);
-	if (port == NULL && scheme->need_port)
-		return (refuse(err, "address", text,
-		    "HOST:PORT behind \"TCP@\" (which has two default ports: "
-		    "57012 here, 19000 in Wireshark)"));
 	number = port == NULL ? PCAP_TCP_DEFAULT_PORT :
 	    parse_number("port", port, "", 1, 65535, err);
 	if (number == -1)
