@@ -154,6 +154,7 @@ parse_address(char *text, const struct scheme *scheme,
     struct pcap_tcp_address *address, const struct error *err)
 {
 	char *port = text;
+	int listens = pcap_tcp_is_listening(scheme->scheme);
 	int number, is_number = text[strspn(text, DIGITS)] == '\0';
 
 	address->scheme = scheme->scheme;
@@ -165,13 +166,12 @@ parse_address(char *text, const struct scheme *scheme,
 		address->host = text;
 		return (0);
 	}
-	if (!pcap_tcp_is_listening(scheme->scheme) && is_number &&
-	    *text != '\0')
-		return (refuse(err, "address", text,
-		    "HOST:PORT, such as 127.0.0.1:57012"));
-	if (!(pcap_tcp_is_listening(scheme->scheme) && is_number) &&
-	    parse_host(&port, address, err) == -1)
+	if (!(listens && is_number) && parse_host(&port, address, err) == -1)
 		return (-1);
+	/* Only what connects has a default port, only what listens no host. */
+	if (port == NULL && listens != is_number)
+		return (refuse(err, "address", address->host,
+		    "HOST:PORT, such as 127.0.0.1:57012"));
 	number = port == NULL ? PCAP_TCP_DEFAULT_PORT :
 	    parse_number("port", port, "", 1, 65535, err);
 	if (number == -1)

@@ -207,6 +207,9 @@ refuses_with_the_part_and_what_was_expected(void **state)
 		{ "tcp-listen:", "bad port \"\"" },
 		{ "tcp:7201", "bad address \"7201\": expected HOST:PORT, such "
 		    "as 127.0.0.1:57012" },
+		{ "tcp-listen:127.0.0.1", "bad address \"127.0.0.1\": "
+		    "expected HOST:PORT, such as" },
+		{ "tls-listen:[::],cert=c,key=k", "bad address \"::\"" },
 		{ "tls://7201,reconnect", "bad address \"7201\": expected HOST" },
 		{ "tcp:h:1+7201", "bad address \"7201\"" },
 		{ "tcp:h:1,reconnect=", "bad reconnect \"\": expected yes or" },
@@ -242,7 +245,7 @@ schemes_take_their_addresses(void **state)
 	assert_source(0, PCAP_TCP_SCHEME_TCP_LISTEN, NULL, 57000);
 	assert_int_equal(parse("tcp-listen:0.0.0.0:57000"), 0);
 	assert_source(0, PCAP_TCP_SCHEME_TCP_LISTEN, "0.0.0.0", 57000);
-	assert_int_equal(parse("tls-listen:[::],cert=c,key=k"), 0);
+	assert_int_equal(parse("tls-listen:[::]:57012,cert=c,key=k"), 0);
 	assert_source(0, PCAP_TCP_SCHEME_TLS_LISTEN, "::", 57012);
 	assert_string_equal(device.cert, "c");
 	assert_string_equal(device.key, "k");
