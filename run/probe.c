@@ -24,7 +24,7 @@ struct library {
 	void	(*freealldevs)(pcap_if_t *);
 	pcap_t *(*create)(const char *, char *);
 	int	(*activate)(pcap_t *);
-	char *	(*geterr)(pcap_t *);
+	char *(*geterr)(pcap_t *);
 };
 
 static int
