@@ -136,7 +136,7 @@ def test_an_ordinary_user_is_told_of_a_mistyped_name(names):
     assert "nor in " + env["PCAP_TCP_DEVICES"] in result.stderr
 
 
-def test_other_devices_are_left_alone(names, serve):
+def test_other_devices_are_left_alone(names, serve, tmp_path):
     """A file of names takes nothing from who else knows a name."""
     env = names("sensor1 tcp:127.0.0.1:1")
     for name in ("lo", "any", "lo:1"):
@@ -145,8 +145,9 @@ def test_other_devices_are_left_alone(names, serve):
                                     env=OURS).stderr
     need("dumpcap")
     server = serve([TEN])
+    # Not to /dev/null, which dumpcap deletes when it fails.
     result = run("dumpcap", "-q", "-i", f"TCP@127.0.0.1:{server.port}", "-w",
-                 "/dev/null", env=env)
+                 tmp_path / "out", env=env)
     assert "Packets captured: 10" in result.stderr
     # By its number in the list: none of the names is one.
     listed = run("tcpdump", "-D", env=env).stdout
