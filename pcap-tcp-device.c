@@ -20,18 +20,13 @@
 static const struct scheme {
 	const char *prefix;
 	enum pcap_tcp_scheme scheme;
-	int need_port;
 } schemes[] = {
-	/* The first prefix that fits counts. */
-	{ "tcp://", PCAP_TCP_SCHEME_TCP, 0 },
-	{ "tcp:", PCAP_TCP_SCHEME_TCP, 0 },
-	/* Wireshark's default port is 19000, so the user has to choose. */
-	{ "TCP@", PCAP_TCP_SCHEME_TCP, 1 },
-	{ "tls:", PCAP_TCP_SCHEME_TLS, 0 },
-	{ "tcp-listen:", PCAP_TCP_SCHEME_TCP_LISTEN, 0 },
-	{ "tls-listen:", PCAP_TCP_SCHEME_TLS_LISTEN, 0 },
-	{ "unix:", PCAP_TCP_SCHEME_UNIX, 0 },
-	{ NULL, PCAP_TCP_SCHEME_TCP, 0 }
+	{ "tcp:", PCAP_TCP_SCHEME_TCP },
+	{ "tls:", PCAP_TCP_SCHEME_TLS },
+	{ "tcp-listen:", PCAP_TCP_SCHEME_TCP_LISTEN },
+	{ "tls-listen:", PCAP_TCP_SCHEME_TLS_LISTEN },
+	{ "unix:", PCAP_TCP_SCHEME_UNIX },
+	{ NULL, PCAP_TCP_SCHEME_TCP }
 };
 
 /* Where an error goes, and the device that it is about. */
@@ -159,7 +154,8 @@ parse_address(char *text, const struct scheme *scheme,
     struct pcap_tcp_address *address, const struct error *err)
 {
 	char *port = text;
-	int number;
+	int listens = pcap_tcp_is_listening(scheme->scheme);
+	int number, is_number = text[strspn(text, DIGITS)] == '\0';
 
 	address->scheme = scheme->scheme;
 	if (scheme->scheme == PCAP_TCP_SCHEME_UNIX) {
@@ -170,14 +166,12 @@ parse_address(char *text, const struct scheme *scheme,
 		address->host = text;
 		return (0);
 	}
-	if ((!pcap_tcp_is_listening(scheme->scheme) ||
-	    text[strspn(text, DIGITS)] != '\0') &&
-	    parse_host(&port, address, err) == -1)
+	if (!(listens && is_number) && parse_host(&port, address, err) == -1)
 		return (-1);
-	if (port == NULL && scheme->need_port)
-		return (refuse(err, "address", text,
-		    "HOST:PORT behind \"TCP@\" (which has two default ports: "
-		    "57012 here, 19000 in Wireshark)"));
+	/* Only what connects has a default port, only what listens no host. */
+	if (port == NULL && listens != is_number)
+		return (refuse(err, "address", address->host,
+		    "HOST:PORT, such as 127.0.0.1:57012"));
 	number = port == NULL ? PCAP_TCP_DEFAULT_PORT :
 	    parse_number("port", port, "", 1, 65535, err);
 	if (number == -1)
@@ -202,6 +196,9 @@ parse_sources(struct pcap_tcp_device *device, char *texts,
 		if (own != NULL) {
 			scheme = own;
 			text += strlen(own->prefix);
+			/* As in a URL. */
+			if (strncmp(text, "//", 2) == 0)
+				text += 2;
 		}
 		if (parse_address(text, scheme,
 		    &device->source[device->nsources], err) == -1)
@@ -221,8 +218,10 @@ struct option {
 static int
 parse_value(const struct option *o, const char *value, const struct error *err)
 {
+	static const char *const words[] = { "no", "yes", "false", "true",
+	    "off", "on", "0", "1", NULL };
 	const char **text = o->field;
-	int *number = o->field;
+	int *number = o->field, i = 0;
 
 	switch (o->kind) {
 
@@ -233,9 +232,11 @@ parse_value(const struct option *o, const char *value, const struct error *err)
 		return (*number == -1 ? -1 : 0);
 
 	case YES_NO:
-		*number = strcasecmp(value, "yes") == 0 ? 1 : o->low;
-		if (*number != 1 && strcasecmp(value, "no") != 0)
+		while (words[i] != NULL && strcasecmp(value, words[i]) != 0)
+			i++;
+		if (words[i] == NULL)
 			return (refuse(err, o->name, value, "yes or no"));
+		*number = i % 2 != 0 ? 1 : o->low;
 		return (0);
 
 	case TEXT:
@@ -251,6 +252,20 @@ parse_value(const struct option *o, const char *value, const struct error *err)
 	}
 	*text = value;
 	return (0);
+}
+
+/* Like strsep() at a comma, around which there may be blanks. */
+static char *
+cut_at_comma(char **text)
+{
+	char *part = strsep(text, ","), *end;
+
+	if (*text != NULL) {
+		for (end = *text - 1; end > part && end[-1] == ' '; end--)
+			end[-1] = '\0';
+		*text += strspn(*text, " ");
+	}
+	return (part);
 }
 
 static int
@@ -270,11 +285,11 @@ parse_options(struct pcap_tcp_device *device, char *text,
 		{ "servername", HOST, &device->servername, 0 },
 		{ NULL, TEXT, NULL, 0 }
 	};
-	const char *name;
-	char *value;
+	const char *name, *value;
+	char *rest;
 
-	while ((value = strsep(&text, ",")) != NULL) {
-		name = strsep(&value, "=");
+	while ((rest = cut_at_comma(&text)) != NULL) {
+		name = strsep(&rest, "=");
 		o = options;
 		while (o->name != NULL && strcasecmp(name, o->name) != 0)
 			o++;
@@ -282,7 +297,8 @@ parse_options(struct pcap_tcp_device *device, char *text,
 			return (refuse(err, "option", name, "one of timeout, "
 			    "reconnect, keepalive, linktype, ca, cert, key, "
 			    "verify, servername"));
-		if (parse_value(o, value != NULL ? value : "", err) == -1)
+		value = rest != NULL ? rest : o->kind == YES_NO ? "yes" : "";
+		if (parse_value(o, value, err) == -1)
 			return (-1);
 	}
 	return (0);
@@ -369,7 +385,7 @@ pcap_tcp_device_parse(struct pcap_tcp_device *device, const char *name,
 	device->verify = 1;
 	strcpy(device->text, name);
 
-	if (parse_sources(device, strsep(&options, ","), &err) == -1 ||
+	if (parse_sources(device, cut_at_comma(&options), &err) == -1 ||
 	    parse_options(device, options, &err) == -1)
 		return (-1);
 	return (check_tls_options(device, &err));

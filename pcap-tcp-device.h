@@ -11,7 +11,8 @@
  *	HOST    = name | IPv4 | "[" IPv6 [ "%" zone ] "]"
  *	option  = NAME [ "=" VALUE ]
  *
- * "TCP@HOST:PORT" (Wireshark's) and "tcp://HOST:PORT" mean "tcp:HOST:PORT".
+ * "//" behind a scheme and blanks around a comma mean nothing.  Wireshark's
+ * "TCP@HOST:PORT" is none of ours: dumpcap asks libpcap before its own reader.
  * Pure functions: no I/O, no allocation; safe in any thread.
  */
 #ifndef pcap_tcp_device_h

@@ -11,36 +11,36 @@
 #include <config.h>
 #endif
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "pcap-tcp-device.h"
+#include "pcap-tcp-linktype.h"
 #include "pcap-tcp-named.h"
-
-#ifndef PCAP_TCP_SYSCONFDIR
-#define PCAP_TCP_SYSCONFDIR	"/etc"
-#endif
 
 #define BLANKS	" \t\r\n"
 
-static FILE *
-open_file(void)
+static int
+open_file(struct pcap_tcp_named *n)
 {
 	const char *path = secure_getenv("PCAP_TCP_DEVICES");
-	struct stat st;
-	FILE *file = NULL;
-	/* A FIFO, say, must not keep a program from its other devices. */
-	int fd = open(path != NULL ? path :
-	    PCAP_TCP_SYSCONFDIR "/pcap-tcp/devices",
-	    O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int fd;
 
-	if (fd != -1 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		file = fdopen(fd, "r");
-	if (fd != -1 && file == NULL)
+	n->path = path != NULL ? path : PCAP_TCP_SYSCONFDIR "/pcap-tcp/devices";
+	/* A FIFO, say, must not keep a program from its other devices. */
+	fd = open(n->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	n->file = fd == -1 ? NULL : fdopen(fd, "r");
+	if (n->file != NULL)
+		return (1);
+	n->error = errno;
+	if (fd != -1)
 		close(fd);
-	return (file);
+	else if (errno == ENOENT && (path == NULL || *path == '\0'))
+		n->path = NULL;
+	return (0);
 }
 
 /* Cuts a word off the front of the text; returns what is behind it. */
@@ -53,17 +53,19 @@ cut_word(char *text)
 	return (text + strspn(text, BLANKS));
 }
 
-static int
-next_line(struct pcap_tcp_named *n)
+int
+pcap_tcp_named_next(struct pcap_tcp_named *n)
 {
 	char *text;
 	size_t length;
 
-	if (n->file == NULL && (n->file = open_file()) == NULL)
+	if (n->file == NULL && !open_file(n))
 		return (0);
 	do {
-		if (getline(&n->text, &n->size, n->file) == -1)
+		if (getline(&n->text, &n->size, n->file) == -1) {
+			n->error = ferror(n->file) ? errno : 0;
 			return (0);
+		}
 		n->line++;
 		text = n->text + strspn(n->text, BLANKS);
 	} while (*text == '\0' || *text == '#');
@@ -79,7 +81,10 @@ next_line(struct pcap_tcp_named *n)
 int
 pcap_tcp_named_find(struct pcap_tcp_named *n, const char *name)
 {
-	while (next_line(n)) {
+	n->device = name;
+	if (pcap_tcp_device_is_ours(name))
+		return (1);
+	while (pcap_tcp_named_next(n)) {
 		if (strcmp(n->name, name) == 0)
 			return (1);
 	}
@@ -87,17 +92,32 @@ pcap_tcp_named_find(struct pcap_tcp_named *n, const char *name)
 }
 
 int
-pcap_tcp_named_next(struct pcap_tcp_named *n)
+pcap_tcp_named_parse(const struct pcap_tcp_named *n,
+    struct pcap_tcp_device *device, int *dlt, char *errbuf, size_t size)
 {
-	struct pcap_tcp_named first = { 0 };
-	int is_first = 0;
+	const char *type;
+	char why[256];
 
-	while (!is_first && next_line(n)) {
-		is_first = !pcap_tcp_named_find(&first, n->name) ||
-		    first.line == n->line;
-		pcap_tcp_named_close(&first);
+	if (!pcap_tcp_device_is_ours(n->device))
+		(void)pcap_tcp_device_refuse(n->name, "device", n->device,
+		    "tcp:HOST:PORT or the like", why, sizeof(why));
+	else if (pcap_tcp_device_parse(device, n->device, why,
+	    sizeof(why)) == 0) {
+		type = device->linktype;
+		/* A line's is known, so that who lists it does not open it. */
+		*dlt = type != NULL ? pcap_tcp_parse_linktype(type) :
+		    n->line != 0 ? DLT_EN10MB : -1;
+		if (type == NULL || *dlt != -1)
+			return (0);
+		(void)pcap_tcp_device_refuse(n->device, "linktype", type,
+		    "a link type's name (EN10MB) or number", why, sizeof(why));
 	}
-	return (is_first);
+	if (n->line == 0)
+		snprintf(errbuf, size, "%s", why);
+	else
+		snprintf(errbuf, size, "line %u of %.110s: %s", n->line,
+		    n->path, why);
+	return (-1);
 }
 
 void
@@ -106,5 +126,4 @@ pcap_tcp_named_close(struct pcap_tcp_named *n)
 	if (n->file != NULL)
 		fclose(n->file);
 	free(n->text);
-	memset(n, 0, sizeof(*n));
 }

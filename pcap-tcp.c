@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -379,51 +380,10 @@ int
 pcap_tcp_is_device(const char *name)
 {
 	struct pcap_tcp_named named = { 0 };
-	int is_ours = pcap_tcp_device_is_ours(name) ||
-	    pcap_tcp_named_find(&named, name);
+	int is_ours = pcap_tcp_named_find(&named, name);
 
 	pcap_tcp_named_close(&named);
 	return (is_ours);
-}
-
-static int
-parse_device(struct pcap_tcp *pt, const char *device, char *ebuf)
-{
-	const char *linktype;
-
-	if (pcap_tcp_device_parse(&pt->device, device, ebuf,
-	    PCAP_ERRBUF_SIZE) == -1)
-		return (-1);
-	linktype = pt->device.linktype;
-	pt->dlt = linktype == NULL ? -1 : pcap_tcp_parse_linktype(linktype);
-	if (linktype != NULL && pt->dlt == -1)
-		return (pcap_tcp_device_refuse(device, "linktype", linktype,
-		    "a link type's name (EN10MB) or number", ebuf,
-		    PCAP_ERRBUF_SIZE));
-	return (0);
-}
-
-/* The line of a named device; an error says where it is. */
-static int
-parse_named(struct pcap_tcp *pt, const struct pcap_tcp_named *named,
-    char *ebuf)
-{
-	char why[PCAP_ERRBUF_SIZE];
-
-	if (pcap_tcp_device_is_ours(named->device)) {
-		if (parse_device(pt, named->device, why) == 0) {
-			/* Known, so that who lists it does not open it. */
-			if (pt->dlt == -1)
-				pt->dlt = DLT_EN10MB;
-			return (0);
-		}
-	} else
-		(void)pcap_tcp_device_refuse(named->name, "device",
-		    named->device, "tcp:HOST:PORT or the like", why,
-		    sizeof(why));
-	snprintf(ebuf, PCAP_ERRBUF_SIZE,
-	    "line %u of the named devices: %.200s", named->line, why);
-	return (-1);
 }
 
 static int
@@ -441,24 +401,46 @@ list_precisions(pcap_t *p, char *ebuf)
 	return (0);
 }
 
+/* For a name that nobody knows; why is in errbuf already. */
+static int
+activate_unknown(pcap_t *p _U_)
+{
+	return (PCAP_ERROR_NO_SUCH_DEVICE);
+}
+
+/*
+ * A name that is neither in the file of names nor an interface is ours, too:
+ * who mistypes one would be told to get privileges.  Other modules have been
+ * asked before.
+ */
 pcap_t *
 pcap_tcp_create(const char *device, char *ebuf, int *is_ours)
 {
 	struct pcap_tcp_named named = { 0 };
 	struct pcap_tcp *pt;
 	pcap_t *p = NULL;
-	int has_scheme = pcap_tcp_device_is_ours(device);
+	int status = 0, is_known = pcap_tcp_named_find(&named, device);
 
-	*is_ours = has_scheme || pcap_tcp_named_find(&named, device);
+	*is_ours = is_known || (named.path != NULL &&
+	    strcmp(device, "any") != 0 && if_nametoindex(device) == 0);
 	if (*is_ours)
 		p = PCAP_CREATE_COMMON(ebuf, struct pcap_tcp);
 	if (p != NULL) {
 		pt = p->priv;
 		pcap_tcp_events_init(&pt->events);
-		p->activate_op = pcap_tcp_activate;
-		if ((has_scheme ? parse_device(pt, device, ebuf) :
-		    parse_named(pt, &named, ebuf)) == -1 ||
-		    list_precisions(p, ebuf) == -1) {
+		p->activate_op = is_known ? pcap_tcp_activate :
+		    activate_unknown;
+		if (is_known)
+			status = pcap_tcp_named_parse(&named, &pt->device,
+			    &pt->dlt, ebuf, PCAP_ERRBUF_SIZE);
+		else if (named.error != 0)
+			pcapint_fmt_errmsg_for_errno(p->errbuf,
+			    PCAP_ERRBUF_SIZE, named.error, "cannot read %s",
+			    named.path);
+		else
+			snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
+			    "neither an interface nor in %s", named.path);
+		if (status == -1 || list_precisions(p, ebuf) == -1) {
 			pcap_close(p);
 			p = NULL;
 		}
@@ -476,20 +458,28 @@ int
 pcap_tcp_findalldevs(pcap_if_list_t *devlistp, char *errbuf)
 {
 	struct pcap_tcp_named named = { 0 };
+	struct pcap_tcp_device device;
 	const char *description;
-	pcap_if_t *shadowed;
+	char fault[PCAP_ERRBUF_SIZE];
+	pcap_if_t *d;
+	int dlt;
 
 	while (pcap_tcp_named_next(&named)) {
 		description = *named.description != '\0' ?
 		    named.description : named.device;
-		shadowed = pcapint_find_dev(devlistp, named.name);
-		if (shadowed != NULL) {
-			shadowed->flags = 0;
-			free(shadowed->description);
-			shadowed->description = strdup(description);
-		} else
+		if (pcap_tcp_named_parse(&named, &device, &dlt, fault,
+		    sizeof(fault)) == -1)
+			description = fault;
+		d = pcapint_find_dev(devlistp, named.name);
+		if (d == NULL)
 			(void)pcapint_add_dev(devlistp, named.name, 0,
 			    description, errbuf);
+		/* Of lines with the same name, the first one counts. */
+		else if (d->flags != 0 || d->description == NULL) {
+			d->flags = 0;
+			free(d->description);
+			d->description = strdup(description);
+		}
 	}
 	pcap_tcp_named_close(&named);
 	return (0);

@@ -22,6 +22,9 @@ struct library {
 		    char *);
 	int	(*findalldevs)(pcap_if_t **, char *);
 	void	(*freealldevs)(pcap_if_t *);
+	pcap_t *(*create)(const char *, char *);
+	int	(*activate)(pcap_t *);
+	char *(*geterr)(pcap_t *);
 };
 
 static int
@@ -36,10 +39,30 @@ load(struct library *library, const char *name)
 	*(void **)&library->lookupnet = dlsym(handle, "pcap_lookupnet");
 	*(void **)&library->findalldevs = dlsym(handle, "pcap_findalldevs");
 	*(void **)&library->freealldevs = dlsym(handle, "pcap_freealldevs");
+	*(void **)&library->create = dlsym(handle, "pcap_create");
+	*(void **)&library->activate = dlsym(handle, "pcap_activate");
+	*(void **)&library->geterr = dlsym(handle, "pcap_geterr");
 	if (library->lib_version == NULL || library->lookupnet == NULL ||
-	    library->findalldevs == NULL || library->freealldevs == NULL)
+	    library->findalldevs == NULL || library->freealldevs == NULL ||
+	    library->create == NULL || library->activate == NULL ||
+	    library->geterr == NULL)
 		return (-1);
 	return (0);
+}
+
+/*
+ * A file of named devices that cannot be read has none to list.  The error of
+ * a name that is none says so.
+ */
+static void
+print_fault(const struct library *library)
+{
+	char errbuf[PCAP_ERRBUF_SIZE];
+	pcap_t *p = library->create("?", errbuf);
+
+	if (p != NULL && library->activate(p) < 0 &&
+	    strncmp(library->geterr(p), "cannot read ", 12) == 0)
+		printf("%s\n", library->geterr(p));
 }
 
 static void
@@ -81,6 +104,8 @@ main(int argc, char **argv)
 	    errbuf) == 0;
 	printf("%s, with%s tcp: devices\n", library.lib_version(),
 	    has_tcp ? "" : "out");
+	if (has_tcp)
+		print_fault(&library);
 	print_devices(&library);
 	return (0);
 }

@@ -8,9 +8,13 @@ import subprocess
 import pytest
 
 from conftest import BUILD, HERE, SAMPLE, SYSTEM, need, run
+from test_release import VERSION
 from test_versions import long
 
 SOURCE = HERE.parent
+
+
+SUFFIX = f"+btcp{VERSION}"
 
 
 def make_deb(source, dest):
@@ -31,6 +35,7 @@ def debs(tmp_path_factory):
         pytest.skip(f"build dependencies are missing: {result.stderr}")
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(f"{dest}/libpcap0.8")
+    (dest.parent / "said").write_text(result.stderr)
     return dest
 
 
@@ -48,12 +53,38 @@ def test_version_and_dependencies(debs):
     version = run("dpkg-parsechangelog", "-S", "Version", "-l",
                   BUILD / "libpcap-source/debian/changelog",
                   env=SYSTEM).stdout.strip()
-    assert field(deb, "Version") == version + "+tcp1"
+    assert field(deb, "Version") == version + SUFFIX
+    # For who watches, a line for each step.
+    assert "make deb: dh_auto_build\n" in (debs.parent / "said").read_text()
     # Nothing new that a machine would need.
     assert re.findall(r"lib[\w.-]+", re.sub(r"\([^)]*\)", "", field(
         deb, "Depends"))) in (["libc6", "libdbus-1-3"], ["libc6"])
     assert "usr/share/man/man7/pcap-tcp.7.gz" in run(
         "dpkg-deb", "-c", deb, env=SYSTEM).stdout
+
+
+@pytest.mark.parametrize("of,older,newer", [
+    ("1.10.3-1", "1.10.3-1 1.10.3-1+b1 1.10.3-1+b12 1.10.3-1+btcp0.0.9",
+     "1.10.3-1+deb12u1 1.10.3-1.1 1.10.3-2 1.10.5-1~bpo12+1 1.10.5-2 "
+     "1.10.3-1+rpt1 1.10.3-1+btcp99"),
+    ("1.10.3-1+deb12u1", "1.10.3-1+deb12u1", "1.10.3-1+deb12u2 1.10.3-2"),
+    ("1.10.5-2", "1.10.5-2+b2", "1.10.5-2+deb13u1"),
+    ("1.10.1-4build1", "1.10.1-4build1", "1.10.1-4build2 1.10.1-4ubuntu0.1"),
+    ("1.10.1-4ubuntu1.22.04.1", "1.10.1-4ubuntu1.22.04.1",
+     "1.10.1-4ubuntu1.22.04.2 1.10.1-4ubuntu2")])
+def test_the_next_update_beats_it(of, older, newer):
+    """apt is to offer the distribution's fixes; but no build of the same
+    source, which would take the devices away at once."""
+    need("dpkg")
+    assert "version=$(dpkg-parsechangelog -S Version)+btcp$release\n" in \
+        (SOURCE / "tools" / "make-deb").read_text()
+
+    def is_less(a, b):
+        return run("dpkg", "--compare-versions", a, "lt", b,
+                   env=SYSTEM).returncode == 0
+
+    assert [v for v in older.split() if not is_less(v, of + SUFFIX)] == []
+    assert [v for v in newer.split() if not is_less(of + SUFFIX, v)] == []
 
 
 @long
@@ -188,12 +219,12 @@ def test_missing_build_dependencies_are_one_line(tmp_path):
     control = tree / "debian" / "control"
     control.write_text(control.read_text().replace(
         "Build-Depends: bison",
-        "Build-Depends: no-such-package (>= 3) | other, bison, "
+        "Build-Depends: no-such-package:native (>= 3) | other, bison, "
         "debhelper-compat (= 99), last [linux-any]"))
     # What is there of a run before is no reason to refuse.
     dest = tmp_path / "deb"
     dest.mkdir()
-    (dest / "libpcap0.8_1.10.3-1+tcp1_amd64.deb").touch()
+    (dest / f"libpcap0.8_1.10.3-1{SUFFIX}_amd64.deb").touch()
     (dest / "build.log").touch()
     result = make_deb(tree, dest)
     assert result.returncode == 1

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from conftest import ASAN, BUILD, HERE, SAMPLE, SYSTEM, run
+from test_release import VERSION
 
 SOURCE = HERE.parent
 
@@ -55,6 +56,7 @@ def test_install_and_uninstall(place, tmp_path, umask):
     prefix = "/usr" if place == "DESTDIR" else f"{tmp_path}/usr"
     script = (tmp_path / "usr/bin/pcap-tcp-run").read_text()
     assert f"libdir='{prefix}/lib/pcap-tcp'\n" in script
+    assert f"version='{VERSION}'\n" in script
     page = (tmp_path / "usr/share/man/man7/pcap-tcp.7").read_text()
     # The one that the library has been built to read.
     path = re.search(r"\.Pa (\S+/pcap-tcp/devices)", page)[1]

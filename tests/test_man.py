@@ -60,6 +60,20 @@ def test_every_device_is_one(file):
     assert (result.returncode, result.stdout) == (0, ""), result.stderr
 
 
+def test_the_file_of_named_devices_has_one_path():
+    """README's, the package's, and the library's unless it was told another:
+    test_install compares the manual's with that."""
+    paths = re.findall(r"[\w/]*/pcap-tcp/devices",
+                       (SOURCE / "README.md").read_text())
+    assert set(paths) == {"/etc/pcap-tcp/devices"}
+    assert "s|@SYSCONFDIR@|/etc|" in \
+        (SOURCE / "tools" / "make-deb").read_text()
+    if "--sysconfdir" not in (BUILD / "config.log").read_text().split(
+            "## ---")[0]:
+        assert '#define PCAP_TCP_SYSCONFDIR "/etc"\n' in \
+            (BUILD / "libpcap" / "config.h").read_text()
+
+
 def test_every_option_and_scheme_is_there():
     """Those that the parser knows."""
     parser = (SOURCE / "pcap-tcp-device.c").read_text()

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,12 @@ def test_the_list_shows_them_with_what_they_are(names):
     assert "sensor1 (Behind the proxy) [none]" in found or \
         "sensor1 (Behind the proxy)" in found
     assert any(li.startswith("sensor2 (tcp:10.0.0.6)") for li in found)
+    # A line that nothing can be read from is not shown as if it were good.
+    path = env["PCAP_TCP_DEVICES"]
+    assert any(li.startswith(f"nodevice (line 5 of {path}: nodevice: bad "
+                             "device ") for li in found)
+    assert any(li.startswith(f"broken (line 6 of {path}: tcp:h:99999: bad "
+                             "port ") for li in found)
     # None of them is what a program takes by itself.
     first = result.stdout.splitlines()[0]
     assert "sensor" not in first and "broken" not in first
@@ -77,17 +84,18 @@ def test_a_line_that_does_not_parse_is_told_when_it_is_used(serve, names):
     env = names("# comment", "bad tcp:h:99999", "none", "scheme eth0",
                 f"good {server.device}", "late tcp:x,linktype=NO")
     for name, said in {
-            "bad": "line 2 of the named devices: tcp:h:99999: bad port "
+            "bad": "line 2 of {}: tcp:h:99999: bad port "
                    "\"99999\": expected a number from 1 to 65535",
-            "none": "line 3 of the named devices: none: bad device \"\": "
+            "none": "line 3 of {}: none: bad device \"\": "
                     "expected tcp:HOST:PORT or the like",
-            "scheme": "line 4 of the named devices: scheme: bad device "
+            "scheme": "line 4 of {}: scheme: bad device "
                       "\"eth0\": expected tcp:HOST:PORT or the like",
-            "late": "line 6 of the named devices: tcp:x,linktype=NO: bad "
+            "late": "line 6 of {}: tcp:x,linktype=NO: bad "
                     "linktype \"NO\""}.items():
         result = run("tcpdump", "-i", name, env=env)
         assert result.returncode == 1
-        assert result.stderr.startswith(f"tcpdump: {said}")
+        assert result.stderr.startswith(
+            "tcpdump: " + said.format(env["PCAP_TCP_DEVICES"]))
     assert "10 packets" in run("tcpdump", "-n", "-i", "good", env=env).stderr
 
 
@@ -111,7 +119,62 @@ def test_names_are_whole_and_case_counts(names):
     env = names("sensor1 tcp:127.0.0.1:1")
     for name in ("sensor", "sensor11", "Sensor1"):
         result = run("tcpdump", "-i", name, env=env)
-        assert "No such device" in result.stderr
+        assert result.stderr.startswith(
+            f"tcpdump: {name}: No such device exists\n(neither an interface "
+            f"nor in {env['PCAP_TCP_DEVICES']})")
+
+
+def test_an_ordinary_user_is_told_of_a_mistyped_name(names):
+    """libpcap would say that a capture takes privileges."""
+    need("setpriv")
+    env = names("sensor1 tcp:127.0.0.1:1")
+    let_others_in(Path(env["PCAP_TCP_DEVICES"]).parent)
+    Path(env["PCAP_TCP_DEVICES"]).chmod(0o644)
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    result = run(*(user if os.getuid() == 0 else []), READER, "sensor2",
+                 env=env)
+    assert "nor in " + env["PCAP_TCP_DEVICES"] in result.stderr
+
+
+def test_other_devices_are_left_alone(names, serve, tmp_path):
+    """A file of names takes nothing from who else knows a name."""
+    env = names("sensor1 tcp:127.0.0.1:1")
+    for name in ("lo", "any", "lo:1"):
+        listed = run("tcpdump", "-L", "-i", name, env=env)
+        assert listed.stderr == run("tcpdump", "-L", "-i", name,
+                                    env=OURS).stderr
+    need("dumpcap")
+    server = serve([TEN])
+    # Not to /dev/null, which dumpcap deletes when it fails.
+    result = run("dumpcap", "-q", "-i", f"TCP@127.0.0.1:{server.port}", "-w",
+                 tmp_path / "out", env=env)
+    assert "Packets captured: 10" in result.stderr
+    # By its number in the list: none of the names is one.
+    listed = run("tcpdump", "-D", env=env).stdout
+    number = re.search(r"(?m)^(\d+)\.lo ", listed)[1]
+    result = run("tcpdump", "-L", "-i", number, env=env)
+    assert "EN10MB" in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("path,cause", [
+    ("/no/such/file", "No such file or directory"), ("/", "Is a directory")])
+def test_a_file_that_cannot_be_read_is_told(path, cause):
+    env = dict(OURS, PCAP_TCP_DEVICES=path)
+    result = run("tcpdump", "-i", "sensor1", env=env)
+    assert f"(cannot read {path}: {cause})" in result.stderr
+    if not ASAN:
+        result = run(BUILD / "pcap-tcp-run", "--check", "tcpdump",
+                     env=dict(SYSTEM, PCAP_TCP_DEVICES=path))
+        assert result.stdout.splitlines()[2] == f"cannot read {path}: {cause}"
+
+
+def test_the_file_is_read_once_for_a_list(names):
+    need("strace")
+    env = names(*(f"sensor{i} tcp:10.0.0.5" for i in range(20)))
+    result = run("strace", "-f", "-e", "trace=open,openat", "tcpdump", "-D",
+                 env=env)
+    assert "sensor19" in result.stdout
+    assert result.stderr.count(env["PCAP_TCP_DEVICES"]) == 1
 
 
 @pytest.mark.parametrize("path", ["/no/such/file", "/", "/dev/null", ""])

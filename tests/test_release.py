@@ -51,6 +51,11 @@ def test_the_tarball():
         result.stdout + result.stderr
 
 
+def test_pcap_tcp_run():
+    result = run(BUILD / "pcap-tcp-run", "--version", env=SYSTEM)
+    assert (result.returncode, result.stdout) == (0, f"pcap-tcp {VERSION}\n")
+
+
 def test_the_tag(changes):
     """Who tags a commit has written the day into CHANGES.md before."""
     if not shutil.which("git"):

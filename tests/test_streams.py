@@ -5,10 +5,10 @@ import struct
 
 import pytest
 
-from conftest import (ASAN, READER, SAMPLE, in_namespace, need, read_device,
-                      run, wait_until)
-from pcapfile import (KUZNETZOV, NSEC, USEC, header, numbered, packets, pcap,
-                      record)
+from conftest import (ASAN, READER, SAMPLE, SYSTEM, in_namespace, need,
+                      read_device, run, wait_until)
+from pcapfile import (KUZNETZOV, NSEC, USEC, epb, header, idb, numbered,
+                      packets, pcap, record, shb)
 
 DATA = numbered(1)[0][2]
 ORDERS = {"little": "<", "big": ">"}
@@ -285,7 +285,7 @@ def test_the_last_packet_comes_without_an_end(listen, start):
     dump.wait_for("IP", len(packets(SAMPLE)))
 
 
-@pytest.mark.parametrize("form", ["tcp:127.0.0.1:{}", "TCP@127.0.0.1:{}",
+@pytest.mark.parametrize("form", ["tcp:127.0.0.1:{}",
                                   "tcp://127.0.0.1:{}", "TCP:localhost:{}",
                                   "tcp:127.0.0.1:{},timeout=5,keepalive=9"])
 def test_forms_of_a_device_name(serve, form):
@@ -331,6 +331,21 @@ def test_dumpcap(serve, tmp_path):
     assert result.returncode == 0, result.stderr
     assert [d for _, _, d in packets(out)] == \
         [d for _, _, d in packets(SAMPLE)]
+
+
+def test_wireshark_keeps_its_own_device(serve, tmp_path):
+    """TCP@, whose reader keeps what a libpcap device cannot: interfaces of
+    two link types, here."""
+    need("dumpcap", "tshark")
+    server = serve([shb() + idb(1) + idb(101) +
+                    epb(0, 1, b"x" * 60) + epb(1, 2, b"E" * 40)])
+    out = tmp_path / "out.pcapng"
+    result = run("dumpcap", "-q", "-i", f"TCP@127.0.0.1:{server.port}", "-w",
+                 out)
+    assert result.returncode == 0, result.stderr
+    result = run("tshark", "-r", out, "-T", "fields", "-e",
+                 "frame.encap_type", env=SYSTEM)
+    assert result.stdout.split() == ["1", "7"]
 
 
 def test_statistics_count_before_the_filter(serve):

@@ -111,6 +111,27 @@ def test_the_library_path_of_before_is_kept(folder):
     assert result.stdout == f"{BUILD}/lib:/x\n"
 
 
+@pytest.mark.parametrize("words", [
+    ["-p", "-i", "127.0.0.1:7201"], ["-i127.0.0.1:7201"],
+    ["--interface", "127.0.0.1:7201"], ["--pcap=127.0.0.1:7201", "-l", "x"]])
+def test_a_device_without_its_scheme(folder, words):
+    path = script(folder, "#!/bin/sh", 'echo "$@"')
+    result = wrapped(path, *words)
+    assert result.stdout.split() == words
+    assert result.stderr == (
+        "pcap-tcp-run: 127.0.0.1:7201 has no scheme: a PCAP-over-IP device is "
+        "tcp:127.0.0.1:7201\n")
+
+
+@pytest.mark.parametrize("device,hints", [
+    ("localhost:1", 1), ("a.example.com:1", 1), ("[::1]:1", 1), ("eth0:1", 0),
+    ("tcp:127.0.0.1:1", 0), ("127.0.0.1", 0), ("a.b:c", 0),
+    ("tcp://127.0.0.1:1", 0), ("pcap::[::1]:1", 0), ("-n", 0), ("", 0)])
+def test_what_looks_like_host_and_port(folder, device, hints):
+    result = wrapped(script(folder, "#!/bin/sh"), "-i", device)
+    assert result.stderr.count("has no scheme") == hints
+
+
 def test_usage_and_no_such_program():
     assert refusal(wrapped(), 125).startswith("usage: ")
     assert refusal(wrapped("--frob", "tcpdump"), 125).startswith("usage: ")

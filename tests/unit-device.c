@@ -43,11 +43,11 @@ static void
 claims_its_schemes_and_no_others(void **state)
 {
 	static const char *const ours[] = { "tcp:", "TCP:x", "tls:h", "unix:/x",
-	    "tcp-listen:1", "TLS-Listen:1", "TCP@h:1", "tcp@h:1",
-	    "tcp://h:1" };
+	    "tcp-listen:1", "TLS-Listen:1", "tcp://h:1" };
 	static const char *const others[] = { "", "eth0", "tcp", "tcp0", "lo",
 	    "any", "rpcap://h/eth0", "tcpx:h", " tcp:h", "udp:h:1", "tls@h",
-	    "tcp-listen", "dbus://", "netmap:eth0" };
+	    "tcp-listen", "dbus://", "netmap:eth0",
+	    "TCP@h:1", "tcp@h:1" };
 	size_t i;
 
 	(void)state;
@@ -73,10 +73,10 @@ accepts_hosts_and_ports(void **state)
 		{ "tcp:[::1]", "::1", 57012 },
 		{ "tcp:[fe80::1%eth0.5]:80", "fe80::1%eth0.5", 80 },
 		{ "tcp:[::ffff:192.0.2.1]:80", "::ffff:192.0.2.1", 80 },
-		{ "TCP@192.0.2.1:19000", "192.0.2.1", 19000 },
-		{ "TCP@[::1]:19000", "::1", 19000 },
 		{ "tcp://192.0.2.1:80", "192.0.2.1", 80 },
 		{ "tcp://192.0.2.1", "192.0.2.1", 57012 },
+		{ "TCP://[::1]:80 ,timeout=1", "::1", 80 },
+		{ "tcp:0:80", "0", 80 },
 	};
 	size_t i;
 
@@ -106,6 +106,47 @@ options_have_their_defaults_and_values(void **state)
 	assert_int_equal(device.reconnect, PCAP_TCP_RECONNECT_YES);
 	assert_int_equal(parse("tcp:h:1,reconnect=no"), 0);
 	assert_int_equal(device.reconnect, PCAP_TCP_RECONNECT_NO);
+}
+
+static void
+yes_and_no_have_other_words(void **state)
+{
+	static const char *const yes[] = { "", "=true", "=on", "=1", "=True" };
+	static const char *const no[] = { "=false", "=off", "=0", "=OFF" };
+	char name[80];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		snprintf(name, sizeof(name), "tls:h,reconnect%s,verify%s",
+		    yes[i], yes[i]);
+		assert_int_equal(parse(name), 0);
+		assert_int_equal(device.reconnect, PCAP_TCP_RECONNECT_YES);
+		assert_int_equal(device.verify, 1);
+	}
+	for (i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+		snprintf(name, sizeof(name), "tls:h,reconnect%s,verify%s",
+		    no[i], no[i]);
+		assert_int_equal(parse(name), 0);
+		assert_int_equal(device.reconnect, PCAP_TCP_RECONNECT_NO);
+		assert_int_equal(device.verify, 0);
+	}
+}
+
+static void
+blanks_may_stand_around_a_comma(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("tcp:h:1 , timeout=7,  reconnect ,keepalive=9"),
+	    0);
+	assert_source(0, PCAP_TCP_SCHEME_TCP, "h", 1);
+	assert_int_equal(device.timeout, 7);
+	assert_int_equal(device.reconnect, PCAP_TCP_RECONNECT_YES);
+	assert_int_equal(device.keepalive, 9);
+	assert_int_equal(parse("tls:h, ca=/a b.pem, cert=c , key=k "), 0);
+	assert_string_equal(device.ca, "/a b.pem");
+	assert_string_equal(device.cert, "c");
+	assert_string_equal(device.key, "k ");
 }
 
 struct refusal {
@@ -151,8 +192,6 @@ refuses_with_the_part_and_what_was_expected(void **state)
 		{ "tcp:[h]:80", "bad address \"h\": expected an IPv6 address" },
 		{ "tcp:[fe80::1%]:80", "an IPv6 address" },
 		{ "tcp:[::1]:x", "bad port \"x\"" },
-		{ "TCP@h", "HOST:PORT behind \"TCP@\"" },
-		{ "TCP@[::1]", "HOST:PORT behind \"TCP@\"" },
 		{ "tcp://h:1/", "bad port \"1/\"" },
 		{ "tcp:h,", "bad option \"\": expected one of timeout" },
 		{ "tcp:h,colour=red", "bad option \"colour\"" },
@@ -166,10 +205,21 @@ refuses_with_the_part_and_what_was_expected(void **state)
 		{ "tcp:h,verify=", "bad verify \"\": expected yes or no" },
 		{ "tls:h,ca=", "bad ca \"\": expected a value" },
 		{ "tcp-listen:", "bad port \"\"" },
+		{ "tcp:7201", "bad address \"7201\": expected HOST:PORT, such "
+		    "as 127.0.0.1:57012" },
+		{ "tcp-listen:127.0.0.1", "bad address \"127.0.0.1\": "
+		    "expected HOST:PORT, such as" },
+		{ "tls-listen:[::],cert=c,key=k", "bad address \"::\"" },
+		{ "tls://7201,reconnect", "bad address \"7201\"" },
+		{ "tcp:h:1+7201", "bad address \"7201\"" },
+		{ "tcp:h:1,reconnect=", "bad reconnect \"\": expected yes or" },
+		{ "tcp:h:1,timeout = 7", "bad option \"timeout \"" },
+		{ "tcp:h:1, ", "bad option \"\"" },
+		{ "tcp:////h:1", "bad host \"//h\"" },
 		{ "unix:", "bad path \"\": expected the path" },
 		{ "tcp:h+", "bad host \"\"" },
 		{ "tcp:h:1+:2", "bad host \"\"" },
-		{ "TCP@h:1+g", "HOST:PORT behind \"TCP@\"" },
+		{ "tcp:h:1+TCP@g:1", "bad host \"TCP@g\"" },
 	};
 
 	(void)state;
@@ -188,18 +238,23 @@ schemes_take_their_addresses(void **state)
 	assert_string_equal(device.servername, "x");
 	assert_int_equal(parse("tls:h,verify=no"), 0);
 	assert_int_equal(device.verify, 0);
+	assert_int_equal(parse("tls://h:1"), 0);
+	assert_source(0, PCAP_TCP_SCHEME_TLS, "h", 1);
 
 	assert_int_equal(parse("tcp-listen:57000"), 0);
 	assert_source(0, PCAP_TCP_SCHEME_TCP_LISTEN, NULL, 57000);
 	assert_int_equal(parse("tcp-listen:0.0.0.0:57000"), 0);
 	assert_source(0, PCAP_TCP_SCHEME_TCP_LISTEN, "0.0.0.0", 57000);
-	assert_int_equal(parse("tls-listen:[::],cert=c,key=k"), 0);
+	assert_int_equal(parse("tls-listen:[::]:57012,cert=c,key=k"), 0);
 	assert_source(0, PCAP_TCP_SCHEME_TLS_LISTEN, "::", 57012);
 	assert_string_equal(device.cert, "c");
 	assert_string_equal(device.key, "k");
 
 	assert_int_equal(parse("unix:/run/a b:c"), 0);
 	assert_source(0, PCAP_TCP_SCHEME_UNIX, "/run/a b:c", 0);
+	assert_int_equal(parse("unix:///run/a+tcp-listen://0.0.0.0:57000"), 0);
+	assert_source(0, PCAP_TCP_SCHEME_UNIX, "/run/a", 0);
+	assert_source(1, PCAP_TCP_SCHEME_TCP_LISTEN, "0.0.0.0", 57000);
 	memset(name + 6, 'x', 106);
 	assert_int_equal(parse(name), 0);
 	name[6 + 106] = 'x';
@@ -327,6 +382,8 @@ main(void)
 		cmocka_unit_test(claims_its_schemes_and_no_others),
 		cmocka_unit_test(accepts_hosts_and_ports),
 		cmocka_unit_test(options_have_their_defaults_and_values),
+		cmocka_unit_test(yes_and_no_have_other_words),
+		cmocka_unit_test(blanks_may_stand_around_a_comma),
 		cmocka_unit_test(refuses_with_the_part_and_what_was_expected),
 		cmocka_unit_test(schemes_take_their_addresses),
 		cmocka_unit_test(sources_inherit_the_scheme_in_front_of_them),
