@@ -109,13 +109,17 @@ pcap_tcp_feed_next(struct pcap_tcp_feed *f, struct pcap_tcp_batch *run)
 		taken = next_of_single(f, run);
 	else {
 		f->patience.now = pcap_tcp_now();
-		if (f->patience.now - f->looked_at >= MAX_UNLOOKED)
+		/* On a slow machine, too, something has to go out. */
+		if (!f->has_advanced &&
+		    f->patience.now - f->looked_at >= MAX_UNLOOKED)
 			f->must_advance = 1;
 		taken = !f->must_advance &&
 		    pcap_tcp_patience_next(&f->patience, run);
 	}
-	if (taken)
+	if (taken) {
+		f->has_advanced = 0;
 		f->received += (uint64_t)(run->end - run->next);
+	}
 	return (taken);
 }
 
@@ -392,6 +396,7 @@ pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 	enum pcap_tcp_progress progress;
 
 	f->must_advance = 0;
+	f->has_advanced = 1;
 	set_read_size(f);
 	if (f->is_open && is_single(f))
 		return (needs_read(f, f->peers.peer[0]) ? advance_one(f, 0) :

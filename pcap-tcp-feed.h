@@ -23,6 +23,7 @@
 
 struct pcap_tcp_feed {
 	int must_advance;	/* Read the sockets before choosing again. */
+	int has_advanced;	/* and nothing was handed out since */
 	int64_t looked_at;	/* when all sockets were, last */
 	struct pcap_tcp_patience patience;
 

@@ -99,3 +99,6 @@ def test_start_list_capture_stop_restart(window, serve):
     wireshark.wait_for(r"^\*alpha")
     assert (one_shot.connections, silent.connections,
             is_listening(listening)) == (2, 0, False)
+    wireshark.key(r"^\*alpha", "ctrl+q")
+    wait_until(lambda: wireshark.program.process.poll() is not None,
+               "Wireshark ends")
