@@ -6,7 +6,6 @@
  */
 
 #include <inttypes.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -60,6 +59,13 @@ pcap_tcp_malformed(struct pcap_tcp_decoder *d, const char *fmt, ...)
 	return (PCAP_TCP_ERROR);
 }
 
+enum pcap_tcp_decoded
+pcap_tcp_too_long(struct pcap_tcp_decoder *d, uint32_t caplen)
+{
+	return (pcap_tcp_malformed(d, "invalid packet capture length %u, "
+	    "bigger than maximum of %u", caplen, d->longest));
+}
+
 static const char *
 dlt_name(const struct pcap_tcp_decoder *d, int dlt)
 {
@@ -80,13 +86,7 @@ pcap_tcp_set_linktype(struct pcap_tcp_decoder *d, int linktype)
 		    "the link type is %s, the device's is %s", dlt_name(d, dlt),
 		    dlt_name(d, expected)));
 	d->dlt = dlt;
-	d->max_caplen = linktypes->max_snaplen_for_dlt(dlt);
+	d->longest = linktypes->max_snaplen_for_dlt(dlt);
 	d->started = 1;
 	return (PCAP_TCP_DONE);
-}
-
-uint32_t
-pcap_tcp_adjust_snaplen(const struct pcap_tcp_decoder *d, uint32_t snaplen)
-{
-	return (snaplen == 0 || snaplen > INT_MAX ? d->max_caplen : snaplen);
 }

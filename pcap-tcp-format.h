@@ -65,11 +65,9 @@ struct pcap_tcp_decoder {
 	uint16_t version_major, version_minor;
 	int dlt;		/* DLT_, -1 before the first stream's */
 	int linktype_ext;	/* FCS bits, as in pcap_datalink_ext(3PCAP) */
-	uint32_t max_caplen;
+	uint32_t longest;	/* packet, in bytes, that may come */
 
 	/* pcap */
-	uint32_t snaplen;	/* from 1 to INT_MAX */
-	uint32_t fits;		/* a caplen that is neither cut nor refused */
 	uint32_t period;	/* see decode_period() */
 	size_t header_size;	/* of a record, bytes */
 	uint32_t divide, multiply;	/* what makes of fractions the user's */
@@ -77,6 +75,7 @@ struct pcap_tcp_decoder {
 
 	/* pcapng */
 	uint32_t max_block;	/* bytes */
+	uint32_t snaplen;	/* of the section's first interface */
 	uint32_t ninterfaces;
 	struct pcap_tcp_interface *interfaces;	/* owned */
 
@@ -106,16 +105,16 @@ int	pcap_tcp_is_section_header(const u_char *buf);	/* 12 bytes */
 enum pcap_tcp_decoded pcap_tcp_malformed(struct pcap_tcp_decoder *d,
     const char *fmt, ...) PCAP_PRINTFLIKE(2, 3);
 
+/* The same for a packet that is longer than the longest. */
+enum pcap_tcp_decoded pcap_tcp_too_long(struct pcap_tcp_decoder *d,
+    uint32_t caplen);
+
 /*
  * A header gave the stream's link type.  Returns PCAP_TCP_DONE, or
  * PCAP_TCP_ERROR if it is not the device's, or another one than before.
  */
 enum pcap_tcp_decoded pcap_tcp_set_linktype(struct pcap_tcp_decoder *d,
     int linktype);
-
-/* A snapshot length as a header gives it, made sane. */
-uint32_t pcap_tcp_adjust_snaplen(const struct pcap_tcp_decoder *d,
-    uint32_t snaplen);
 
 /*
  * The formats.  Each takes the header that begins a stream, of which 4 bytes

@@ -5,6 +5,7 @@
  * pcap-tcp-pcapng.c - the blocks of a pcapng stream
  */
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "pcap-tcp-format.h"
@@ -37,7 +38,6 @@
 #define MAX_INTERFACES	65536U
 
 struct pcap_tcp_interface {
-	uint32_t snaplen;
 	uint64_t units;		/* of a time stamp, in a second */
 	int shift;		/* they are 2^shift; 0 if a power of ten */
 	uint64_t offset;	/* seconds, modulo 2^64 */
@@ -179,15 +179,16 @@ decode_interface(struct pcap_tcp_decoder *d, struct body *b)
 {
 	const u_char *p = take(b, IDB_FIXED);
 	struct pcap_tcp_interface *i;
+	const struct pcap_tcp_linktypes *linktypes = d->shared->linktypes;
 	int linktype, first = !d->started;
-	uint32_t max_block;
+	uint32_t max_block, snaplen;
 	u_char fcslen = 0;
 
 	if (p == NULL)
 		return (too_short(d, b));
 	linktype = get16(p, d->swapped);
 	if (!first &&
-	    d->shared->linktypes->linktype_to_dlt(linktype) != d->dlt)
+	    linktypes->linktype_to_dlt(linktype) != d->dlt)
 		return (pcap_tcp_malformed(d, "an interface has a type %d "
 		    "different from the type of the first interface",
 		    linktype));
@@ -198,11 +199,22 @@ decode_interface(struct pcap_tcp_decoder *d, struct body *b)
 	if (decode_interface_options(d, b, i, &fcslen) == PCAP_TCP_ERROR ||
 	    pcap_tcp_set_linktype(d, linktype) == PCAP_TCP_ERROR)
 		return (PCAP_TCP_ERROR);
-	i->snaplen = pcap_tcp_adjust_snaplen(d, get32(p + 4, d->swapped));
 	/* A packet of the largest size and 128 KiB of options fit. */
-	max_block = d->max_caplen + BLOCK_OVERHEAD + EPB_FIXED + 131072;
+	max_block = linktypes->max_snaplen_for_dlt(d->dlt) + BLOCK_OVERHEAD +
+	    EPB_FIXED + 131072;
 	if (max_block > d->max_block)
 		d->max_block = max_block;
+	/*
+	 * A sender may ask for more than libpcap's maximum.  That its packets
+	 * are no longer than it says is no concern of ours.
+	 */
+	snaplen = get32(p + 4, d->swapped);
+	if (snaplen == 0 || snaplen > INT_MAX)
+		snaplen = d->longest;
+	if (snaplen > d->longest)
+		d->longest = snaplen;
+	if (d->ninterfaces == 0)
+		d->snaplen = snaplen;
 	/* Bits there, 16-bit words here. */
 	if (first)
 		d->linktype_ext = fcslen == 0 ? 0 :
@@ -257,17 +269,19 @@ decode_packet(struct pcap_tcp_decoder *d, struct body *b,
 		    "interface", id));
 	i = &d->interfaces[id];
 	if (b->type == BT_SPB) {
-		r->h.len = get32(p, d->swapped);
-		r->h.caplen = r->h.len < i->snaplen ? r->h.len : i->snaplen;
+		r->h.len = r->h.caplen = get32(p, d->swapped);
+		/* Was it cut?  Then the block has no more than that. */
+		if (r->h.len > d->snaplen && (b->left < r->h.len ||
+		    b->left <= d->snaplen + 3))
+			r->h.caplen = d->snaplen;
 	} else {
 		t = (uint64_t)get32(p + 4, d->swapped) << 32 |
 		    get32(p + 8, d->swapped);
 		r->h.caplen = get32(p + 12, d->swapped);
 		r->h.len = get32(p + 16, d->swapped);
 	}
-	if (r->h.caplen > i->snaplen)
-		return (pcap_tcp_malformed(d, "invalid packet capture length "
-		    "%u, bigger than snaplen of %u", r->h.caplen, i->snaplen));
+	if (r->h.caplen > d->longest)
+		return (pcap_tcp_too_long(d, r->h.caplen));
 	r->data = take(b, r->h.caplen);
 	if (r->data == NULL)
 		return (too_short(d, b));

@@ -202,8 +202,8 @@ REFUSED = {
     "interface": (epb(1, TIME, DATA), "a packet arrived on interface 1, but"),
     "caplen": (epb(0, TIME, DATA, caplen=61), "is too short"),
     "snaplen": (epb(0, TIME, DATA, caplen=262145),
-                "invalid packet capture length 262145, bigger than snaplen of "
-                "262144"),
+                "invalid packet capture length 262145, bigger than maximum "
+                "of 262144"),
     "epb": (block(6, b"\0" * 16), "block of type 6 in the pcapng stream is "
             "too short"),
     "link type": (idb(101), "an interface has a type 101 different from the "

@@ -951,7 +951,7 @@ the_first_fault_is_told_and_forgotten(void **state)
 	close(fd[0]);
 	close(fd[1]);
 	snprintf(text, sizeof(text), "%s: invalid packet capture length "
-	    "4294967295, bigger than snaplen of 65535 (at byte 24 of the "
+	    "4294967295, bigger than maximum of 262144 (at byte 24 of the "
 	    "stream)", server_path[1]);
 	assert_int_equal(run_to_end(), PCAP_TCP_FAILED);
 	assert_string_equal(errbuf, text);

@@ -121,6 +121,47 @@ reads_pcapng_in_both_orders(void **state)
 	}
 }
 
+/* An SPB has no captured length: its interface's snapshot length tells. */
+static void
+takes_packets_beyond_the_snapshot_length_whole(void **state)
+{
+	static const struct {
+		uint32_t len;
+		size_t data;	/* with the padding */
+		uint32_t caplen;
+	} spbs[] = {
+		{ 29, 32, 29 }, { 150, 32, 30 }, { 32, 32, 30 },
+		{ 33, 36, 33 }, { 150, 152, 150 }, { 150, 40, 30 },
+	};
+	size_t i;
+
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_section();
+	put_interface(30, 6, 0);
+	put_interface(100, 6, 0);
+	assert_start();
+	put_packet(0, 0, 1, 60, 60, 60);
+	assert_record(0, 1, 60, 60);
+	for (i = 0; i < sizeof(spbs) / sizeof(spbs[0]); i++) {
+		begin_block(3);
+		put(spbs[i].len, 4);
+		put_data(spbs[i].data);
+		end_block();
+		assert_record(0, 0, spbs[i].caplen, spbs[i].len);
+	}
+	/* Only libpcap's maximum counts, and what an interface promises. */
+	put_packet(0, 0, 1, MAX_CAPLEN + 1, 60, 0);
+	assert_error("invalid packet capture length 262145, bigger than "
+	    "maximum of 262144");
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_section();
+	put_interface(MAX_CAPLEN + 1, 6, 0);
+	put_packet(0, 0, 1, MAX_CAPLEN + 1, 60, 0);
+	assert_start();
+	assert_error("too short");
+}
+
 static void
 waits_for_the_last_byte_of_a_block(void **state)
 {
@@ -264,6 +305,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_pcapng_in_both_orders),
+		cmocka_unit_test(
+		    takes_packets_beyond_the_snapshot_length_whole),
 		cmocka_unit_test(waits_for_the_last_byte_of_a_block),
 		cmocka_unit_test(scales_binary_fractions),
 		cmocka_unit_test(counts_what_the_sender_dropped),
