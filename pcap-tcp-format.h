@@ -47,7 +47,22 @@ enum pcap_tcp_decoded {
 	PCAP_TCP_RESTART	/* left: another stream header stands there */
 };
 
-struct pcap_tcp_interface;	/* of a pcapng section */
+/* What an interface of a pcapng section says, and those alike behind it. */
+struct pcap_tcp_interface {
+	uint32_t first;		/* its number in the section */
+	int shift;		/* units are 2^shift; 0 if a power of ten */
+	uint64_t units;		/* of a time stamp, in a second; 0: forgotten */
+	uint64_t offset;	/* seconds, modulo 2^64 */
+};
+
+/* The last that a section said of an interface. */
+struct pcap_tcp_reported {
+	uint32_t section, interface;
+	uint64_t dropped, if_dropped;
+};
+
+#define PCAP_TCP_MAX_INTERFACES	8192	/* that are not like the one before */
+#define PCAP_TCP_MAX_REPORTED	256
 
 struct pcap_tcp_decoder {
 	/*
@@ -77,11 +92,16 @@ struct pcap_tcp_decoder {
 	uint32_t max_block;	/* bytes */
 	uint32_t snaplen;	/* of the section's first interface */
 	uint32_t ninterfaces;
-	struct pcap_tcp_interface *interfaces;	/* owned */
+	uint32_t section;	/* counts them, from 1 on */
+	struct pcap_tcp_reported reported[PCAP_TCP_MAX_REPORTED];
 
 	uint64_t offset;	/* bytes of the stream that were decoded */
 	int failed;		/* for good */
 	char error[160];	/* what is wrong, with the offset */
+
+	/* At the end, as it takes no memory before it is used. */
+	uint32_t nentries;
+	struct pcap_tcp_interface interface[PCAP_TCP_MAX_INTERFACES];
 };
 
 /* The first field of a pcap stream, in the sender's byte order. */

@@ -6,7 +6,6 @@
  */
 
 #include <limits.h>
-#include <stdlib.h>
 
 #include "pcap-tcp-format.h"
 
@@ -33,16 +32,6 @@
 #define SPB_FIXED	4U
 #define IDB_FIXED	8U
 #define ISB_FIXED	12U
-
-/* libpcap takes as many as memory does; nobody has that many. */
-#define MAX_INTERFACES	65536U
-
-struct pcap_tcp_interface {
-	uint64_t units;		/* of a time stamp, in a second */
-	int shift;		/* they are 2^shift; 0 if a power of ten */
-	uint64_t offset;	/* seconds, modulo 2^64 */
-	uint64_t dropped, if_dropped;	/* the last the section said */
-};
 
 /* What is left of a block's body, and the option that was taken last. */
 struct body {
@@ -156,29 +145,66 @@ decode_interface_options(struct pcap_tcp_decoder *d, struct body *b,
 	return (b->left == 0 ? PCAP_TCP_DONE : too_short(d, b));
 }
 
-/* The room for interfaces doubles, and every section begins with none. */
-static struct pcap_tcp_interface *
-new_interface(struct pcap_tcp_decoder *d)
+/*
+ * Some senders describe an interface before each of their packets, for ever:
+ * those that are like the one before take no entry.  When all the entries are
+ * taken, the first half of them stays, and of the others, the last ones.
+ */
+static void
+add_interface(struct pcap_tcp_decoder *d, const struct pcap_tcp_interface *new)
 {
-	uint32_t n = d->ninterfaces;
-	struct pcap_tcp_interface *i = d->interfaces;
+	const uint32_t quarter = PCAP_TCP_MAX_INTERFACES / 4;
+	struct pcap_tcp_interface *half = &d->interface[2 * quarter];
+	const struct pcap_tcp_interface *last;
 
-	if (n == MAX_INTERFACES)
+	/* Their numbers may wrap, too. */
+	if (d->ninterfaces++ == 0)
+		d->nentries = 0;
+	last = &d->interface[d->nentries];
+	if (d->nentries > 0 && last[-1].units == new->units &&
+	    last[-1].shift == new->shift && last[-1].offset == new->offset)
+		return;
+	if (d->nentries == PCAP_TCP_MAX_INTERFACES) {
+		half->units = 0;
+		memmove(half + 1, half + quarter, quarter * sizeof(*half));
+		d->nentries -= quarter - 1;
+	}
+	d->interface[d->nentries++] = *new;
+}
+
+/* The entry of a packet's interface; NULL with the error if there is none. */
+static const struct pcap_tcp_interface *
+find_interface(struct pcap_tcp_decoder *d, uint32_t id)
+{
+	uint32_t low = 0, high = d->nentries, middle;
+
+	if (id >= d->ninterfaces) {
+		pcap_tcp_malformed(d, "a packet arrived on interface %u, but "
+		    "there's no Interface Description Block for that "
+		    "interface", id);
 		return (NULL);
-	if ((n & (n - 1)) == 0)
-		i = realloc(i, (n == 0 ? 1 : 2 * (size_t)n) * sizeof(*i));
-	if (i == NULL)
-		return (NULL);
-	d->interfaces = i;
-	i[n] = (struct pcap_tcp_interface){ .units = 1000000 };
-	return (&i[n]);
+	}
+	while (high - low > 1) {
+		middle = (low + high) / 2;
+		if (d->interface[middle].first <= id)
+			low = middle;
+		else
+			high = middle;
+	}
+	if (d->interface[low].units != 0)
+		return (&d->interface[low]);
+	pcap_tcp_malformed(d, "a packet arrived on interface %u, whose "
+	    "description had to make room for later ones", id);
+	return (NULL);
 }
 
 static enum pcap_tcp_decoded
 decode_interface(struct pcap_tcp_decoder *d, struct body *b)
 {
 	const u_char *p = take(b, IDB_FIXED);
-	struct pcap_tcp_interface *i;
+	struct pcap_tcp_interface i = {
+		.first = d->ninterfaces, .units = 1000000
+	};
 	const struct pcap_tcp_linktypes *linktypes = d->shared->linktypes;
 	int linktype, first = !d->started;
 	uint32_t max_block, snaplen;
@@ -192,11 +218,7 @@ decode_interface(struct pcap_tcp_decoder *d, struct body *b)
 		return (pcap_tcp_malformed(d, "an interface has a type %d "
 		    "different from the type of the first interface",
 		    linktype));
-	i = new_interface(d);
-	if (i == NULL)
-		return (pcap_tcp_malformed(d,
-		    "out of memory for interface %u", d->ninterfaces));
-	if (decode_interface_options(d, b, i, &fcslen) == PCAP_TCP_ERROR ||
+	if (decode_interface_options(d, b, &i, &fcslen) == PCAP_TCP_ERROR ||
 	    pcap_tcp_set_linktype(d, linktype) == PCAP_TCP_ERROR)
 		return (PCAP_TCP_ERROR);
 	/* A packet of the largest size and 128 KiB of options fit. */
@@ -219,7 +241,7 @@ decode_interface(struct pcap_tcp_decoder *d, struct body *b)
 	if (first)
 		d->linktype_ext = fcslen == 0 ? 0 :
 		    (int)LT_FCS_DATALINK_EXT(fcslen / 16U);
-	d->ninterfaces++;
+	add_interface(d, &i);
 	return (PCAP_TCP_DONE);
 }
 
@@ -263,11 +285,9 @@ decode_packet(struct pcap_tcp_decoder *d, struct body *b,
 		id = get32(p, d->swapped);
 	else if (b->type == BT_PB)
 		id = get16(p, d->swapped);
-	if (id >= d->ninterfaces)
-		return (pcap_tcp_malformed(d, "a packet arrived on interface "
-		    "%u, but there's no Interface Description Block for that "
-		    "interface", id));
-	i = &d->interfaces[id];
+	i = find_interface(d, id);
+	if (i == NULL)
+		return (PCAP_TCP_ERROR);
 	if (b->type == BT_SPB) {
 		r->h.len = r->h.caplen = get32(p, d->swapped);
 		/* Was it cut?  Then the block has no more than that. */
@@ -303,16 +323,23 @@ add_growth(uint64_t *total, uint64_t *last, uint64_t now)
 	*last = now;
 }
 
-/* libpcap ignores these blocks, so nothing in them is an error. */
+/*
+ * libpcap ignores these blocks, so nothing in them is an error.  Of interfaces
+ * that share a place, the last one has it.
+ */
 static void
 decode_statistics(struct pcap_tcp_decoder *d, struct body *b)
 {
 	const u_char *p = take(b, ISB_FIXED);
-	struct pcap_tcp_interface *i;
+	struct pcap_tcp_reported *i;
+	uint32_t id;
 
 	if (p == NULL || get32(p, d->swapped) >= d->ninterfaces)
 		return;
-	i = &d->interfaces[get32(p, d->swapped)];
+	id = get32(p, d->swapped);
+	i = &d->reported[id % PCAP_TCP_MAX_REPORTED];
+	if (i->section != d->section || i->interface != id)
+		*i = (struct pcap_tcp_reported){ d->section, id, 0, 0 };
 	while (next_option(d, b) && b->code != OPT_ENDOFOPT) {
 		if (b->length == 8 && b->code == ISB_IFDROP)
 			add_growth(&d->shared->if_dropped,
@@ -428,6 +455,7 @@ pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	d->version_minor = minor;
 	d->max_block = BLOCK_MAX;
 	d->ninterfaces = 0;
+	d->section++;
 	d->run = run;
 	pcap_tcp_take(d, in, length);
 	return (PCAP_TCP_DONE);

@@ -36,7 +36,6 @@ pcap_tcp_stream_init(struct pcap_tcp_stream *s,
 void
 pcap_tcp_stream_free(struct pcap_tcp_stream *s)
 {
-	pcap_tcp_decoder_free(&s->decoder);
 	if (s->extra_bytes != NULL && s->buffer != NULL)
 		*s->extra_bytes -= s->capacity - PCAP_TCP_BUFFER_SIZE;
 	free(s->buffer);

@@ -129,7 +129,6 @@ decode(const uint8_t *stream, size_t size, size_t step, size_t n,
 	o->error = d.failed;
 	o->offset = d.offset;
 	o->dropped = shared.dropped + shared.if_dropped;
-	pcap_tcp_decoder_free(&d);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -121,6 +121,18 @@ def test_two_raw_interfaces(serve):
     assert len(device_packets(serve, data)[0]) == 1
 
 
+@pytest.mark.parametrize("kinds", [1, 2], ids=["alike", "of two kinds"])
+def test_an_interface_before_every_packet(serve, kinds):
+    kind = [idb(1, 0), idb(1, 0, (9, b"\x03"))]
+    count = 200000
+    data = shb() + b"".join(
+        kind[i % kinds] + epb(i, 1700000000 * 10 ** (3 if i % kinds else 6),
+                              DATA) for i in range(count))
+    result = run(READER, serve([data]).device)
+    assert "END -2 end of stream" in result.stdout
+    assert stats(result.stdout.splitlines())["packets"] == count
+
+
 def test_fcs_length(serve):
     data = shb() + idb(1, 0, (13, b"\x20"))
     result = run(READER, serve([data]).device)

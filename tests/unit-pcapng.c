@@ -211,6 +211,85 @@ scales_binary_fractions(void **state)
 	}
 }
 
+/* Decodes what there is, of a stream that is longer than the array. */
+static void
+assert_taken(size_t records)
+{
+	struct pcap_tcp_record r[8];
+
+	assert_int_equal(decode_batch(stream_len, 1, r, 8), records);
+	assert_int_equal(decoder.offset, stream_len);
+	stream_len = 0;
+	decoder.offset = 0;
+}
+
+/* From interface i on, n more, all alike or of two units in turn. */
+static void
+put_interfaces(uint32_t i, uint32_t n, uint32_t kinds)
+{
+	for (; n > 0; n--, i++) {
+		put_interface(0, i % kinds == 0 ? 3 : 0, 0);
+		assert_taken(0);
+	}
+}
+
+/* A packet of the interface has the time that its units make of 5000. */
+static void
+assert_interface(uint32_t i, uint32_t sec)
+{
+	put_packet(i, 0, 5000, 0, 0, 0);
+	assert_record(sec, 0, 0, 0);
+	assert_taken(0);
+}
+
+static void
+keeps_interfaces_that_are_alike_in_no_more_memory(void **state)
+{
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_section();
+	put_interfaces(0, 200000, 1);
+	put_interfaces(200001, 1, 2);
+	put_interfaces(0, 200000, 1);
+	assert_true(decoder.nentries == 3);
+	assert_interface(0, 5);
+	assert_interface(199999, 5);
+	assert_interface(200000, 5000);
+	assert_interface(200001, 5);
+	assert_interface(400000, 5);
+	put_packet(400001, 0, 5000, 0, 0, 0);
+	assert_error("interface 400001, but there's no Interface Description "
+	    "Block");
+	/* A section has its own. */
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_section();
+	put_interfaces(0, 2, 2);
+	put_section();
+	put_interfaces(1, 1, 2);
+	assert_interface(0, 5000);
+	put_packet(1, 0, 5000, 0, 0, 0);
+	assert_error("interface 1, but there's no Interface Description");
+}
+
+/* The first 4096 and the last 2048 are there in any case. */
+static void
+forgets_interfaces_when_there_are_too_many(void **state)
+{
+	uint32_t i, n = 30001;
+
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_section();
+	put_interfaces(0, n, 2);
+	for (i = 0; i < 4096; i++)
+		assert_interface(i, i % 2 == 0 ? 5 : 5000);
+	for (i = n - 2048; i < n; i++)
+		assert_interface(i, i % 2 == 0 ? 5 : 5000);
+	put_packet(4096, 0, 5000, 0, 0, 0);
+	assert_error("a packet arrived on interface 4096, whose description "
+	    "had to make room for later ones");
+}
+
 static void
 counts_what_the_sender_dropped(void **state)
 {
@@ -309,6 +388,9 @@ main(void)
 		    takes_packets_beyond_the_snapshot_length_whole),
 		cmocka_unit_test(waits_for_the_last_byte_of_a_block),
 		cmocka_unit_test(scales_binary_fractions),
+		cmocka_unit_test(
+		    keeps_interfaces_that_are_alike_in_no_more_memory),
+		cmocka_unit_test(forgets_interfaces_when_there_are_too_many),
 		cmocka_unit_test(counts_what_the_sender_dropped),
 		cmocka_unit_test(changes_between_formats_and_orders),
 		cmocka_unit_test(changes_within_a_batch),
