@@ -27,6 +27,7 @@ struct pcap_tcp_decoding {
 	const struct pcap_tcp_linktypes *linktypes;
 	int precision;		/* PCAP_TSTAMP_PRECISION_ of the records */
 	int dlt;		/* the device's link type, -1: not known yet */
+	int dlt_is_given;	/* by linktype= */
 	/* What the senders say they dropped, all streams together. */
 	uint64_t dropped;	/* isb_osdrop */
 	uint64_t if_dropped;	/* isb_ifdrop */
@@ -50,7 +51,8 @@ enum pcap_tcp_decoded {
 /* What an interface of a pcapng section says, and those alike behind it. */
 struct pcap_tcp_interface {
 	uint32_t first;		/* its number in the section */
-	int shift;		/* units are 2^shift; 0 if a power of ten */
+	uint16_t dlt;
+	uint16_t shift;		/* units are 2^shift; 0 if a power of ten */
 	uint64_t units;		/* of a time stamp, in a second; 0: forgotten */
 	uint64_t offset;	/* seconds, modulo 2^64 */
 };
@@ -130,11 +132,13 @@ enum pcap_tcp_decoded pcap_tcp_too_long(struct pcap_tcp_decoder *d,
     uint32_t caplen);
 
 /*
- * A header gave the stream's link type.  Returns PCAP_TCP_DONE, or
- * PCAP_TCP_ERROR if it is not the device's, or another one than before.
+ * PCAP_TCP_DONE, or PCAP_TCP_ERROR if this DLT_ is not the device's, or another
+ * one than before.
  */
-enum pcap_tcp_decoded pcap_tcp_set_linktype(struct pcap_tcp_decoder *d,
-    int linktype);
+enum pcap_tcp_decoded pcap_tcp_check_dlt(struct pcap_tcp_decoder *d, int dlt);
+
+/* The stream starts, with what that is compared with, or else this one. */
+void	pcap_tcp_set_dlt(struct pcap_tcp_decoder *d, int dlt);
 
 /*
  * The formats.  Each takes the header that begins a stream, of which 4 bytes

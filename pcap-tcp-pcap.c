@@ -146,7 +146,7 @@ pcap_tcp_pcap_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 {
 	const u_char *p = in->next;
 	uint32_t magic, linktype;
-	int nano = d->shared->precision == PCAP_TSTAMP_PRECISION_NANO;
+	int dlt, nano = d->shared->precision == PCAP_TSTAMP_PRECISION_NANO;
 
 	if (in->left < FILE_HEADER_SIZE)
 		return (pcap_tcp_more(in, FILE_HEADER_SIZE));
@@ -162,9 +162,11 @@ pcap_tcp_pcap_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 		return (pcap_tcp_malformed(d,
 		    "linktype reserved field not zero (0x%08x)",
 		    LT_RESERVED1(linktype)));
-	if (pcap_tcp_set_linktype(d, (int)LT_LINKTYPE(linktype)) ==
-	    PCAP_TCP_ERROR)
+	dlt = d->shared->linktypes->linktype_to_dlt(
+	    (int)LT_LINKTYPE(linktype));
+	if (pcap_tcp_check_dlt(d, dlt) == PCAP_TCP_ERROR)
 		return (PCAP_TCP_ERROR);
+	pcap_tcp_set_dlt(d, dlt);
 	d->linktype_ext = (int)LT_LINKTYPE_EXT(linktype);
 	d->header_size = magic == MAGIC_KUZNETZOV ? KUZNETZOV_HEADER_SIZE :
 	    RECORD_HEADER_SIZE;

@@ -101,7 +101,7 @@ set_resolution(struct pcap_tcp_decoder *d, struct pcap_tcp_interface *i,
 		return (pcap_tcp_malformed(d, "Interface Description Block "
 		    "if_tsresol option resolution %d^-%d is too high", base,
 		    exponent));
-	i->shift = base == 2 ? exponent : 0;
+	i->shift = (uint16_t)(base == 2 ? exponent : 0);
 	for (i->units = 1; exponent > 0; exponent--)
 		i->units *= (uint64_t)base;
 	return (PCAP_TCP_DONE);
@@ -161,8 +161,9 @@ add_interface(struct pcap_tcp_decoder *d, const struct pcap_tcp_interface *new)
 	if (d->ninterfaces++ == 0)
 		d->nentries = 0;
 	last = &d->interface[d->nentries];
-	if (d->nentries > 0 && last[-1].units == new->units &&
-	    last[-1].shift == new->shift && last[-1].offset == new->offset)
+	if (d->nentries > 0 && last[-1].dlt == new->dlt &&
+	    last[-1].units == new->units && last[-1].shift == new->shift &&
+	    last[-1].offset == new->offset)
 		return;
 	if (d->nentries == PCAP_TCP_MAX_INTERFACES) {
 		half->units = 0;
@@ -206,21 +207,17 @@ decode_interface(struct pcap_tcp_decoder *d, struct body *b)
 		.first = d->ninterfaces, .units = 1000000
 	};
 	const struct pcap_tcp_linktypes *linktypes = d->shared->linktypes;
-	int linktype, first = !d->started;
+	int first = !d->started;
 	uint32_t max_block, snaplen;
 	u_char fcslen = 0;
 
 	if (p == NULL)
 		return (too_short(d, b));
-	linktype = get16(p, d->swapped);
-	if (!first &&
-	    linktypes->linktype_to_dlt(linktype) != d->dlt)
-		return (pcap_tcp_malformed(d, "an interface has a type %d "
-		    "different from the type of the first interface",
-		    linktype));
-	if (decode_interface_options(d, b, &i, &fcslen) == PCAP_TCP_ERROR ||
-	    pcap_tcp_set_linktype(d, linktype) == PCAP_TCP_ERROR)
+	if (decode_interface_options(d, b, &i, &fcslen) == PCAP_TCP_ERROR)
 		return (PCAP_TCP_ERROR);
+	i.dlt = (uint16_t)linktypes->linktype_to_dlt(get16(p, d->swapped));
+	if (first)
+		pcap_tcp_set_dlt(d, i.dlt);
 	/* A packet of the largest size and 128 KiB of options fit. */
 	max_block = linktypes->max_snaplen_for_dlt(d->dlt) + BLOCK_OVERHEAD +
 	    EPB_FIXED + 131072;
@@ -286,7 +283,8 @@ decode_packet(struct pcap_tcp_decoder *d, struct body *b,
 	else if (b->type == BT_PB)
 		id = get16(p, d->swapped);
 	i = find_interface(d, id);
-	if (i == NULL)
+	if (i == NULL || (i->dlt != d->dlt &&
+	    pcap_tcp_check_dlt(d, i->dlt) == PCAP_TCP_ERROR))
 		return (PCAP_TCP_ERROR);
 	if (b->type == BT_SPB) {
 		r->h.len = r->h.caplen = get32(p, d->swapped);

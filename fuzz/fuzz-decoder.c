@@ -107,7 +107,8 @@ static void
 decode(const uint8_t *stream, size_t size, size_t step, size_t n,
     int precision, struct outcome *o)
 {
-	struct pcap_tcp_decoding shared = { &linktypes, precision, -1, 0, 0 };
+	struct pcap_tcp_decoding shared = { .linktypes = &linktypes,
+	    .precision = precision, .dlt = -1 };
 	struct pcap_tcp_decoder d;
 	struct pcap_tcp_input in = { NULL, 0, 1 };
 	size_t here = 0;

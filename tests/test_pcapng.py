@@ -133,6 +133,38 @@ def test_an_interface_before_every_packet(serve, kinds):
     assert stats(result.stdout.splitlines())["packets"] == count
 
 
+def test_an_interface_of_another_link_type_is_no_fault_until_it_is_used(serve):
+    """Many captures have one that never sent a packet."""
+    good = shb() + idb() + idb(113) + epb(0, TIME, DATA) + idb(276) + idb()
+    packet = epb(3, TIME, DATA)
+    found, end = device_packets(serve, good + packet)
+    assert len(found) == 2
+    assert end == "END -2 end of stream"
+    used = epb(1, TIME, DATA)
+    found, end = device_packets(serve, good + packet + used)
+    assert len(found) == 2
+    assert end.endswith(": the link type is LINUX_SLL, the device's is EN10MB "
+                        f"(at byte {len(good + packet)} of the stream)")
+
+
+def test_what_to_write_for_another_link_type(serve):
+    """Also where it is the first interface's, as long as that sends none."""
+    data = shb() + idb(276) + idb() + epb(1, TIME, DATA)
+    used = epb(0, TIME, DATA)
+    device = serve([data + used]).device + ",linktype=EN10MB"
+    result = run("tcpdump", "-n", "-i", device)
+    assert "1 packet captured" in result.stderr
+    assert "the link type is LINUX_SLL2, the device's is EN10MB " \
+        f"(linktype=LINUX_SLL2 takes it) (at byte {len(data)} of the " \
+        "stream)" in result.stderr
+    device = serve([header(linktype=300)]).device + ",linktype=EN10MB"
+    assert "the link type is 300, the device's is EN10MB (linktype=300 " \
+        "takes it)" in run("tcpdump", "-n", "-i", device).stderr
+    device = serve([header(linktype=300) + record(1, 2, DATA)]).device
+    result = run(READER, device + ",linktype=300")
+    assert stats(result.stdout.splitlines())["packets"] == 1
+
+
 def test_fcs_length(serve):
     data = shb() + idb(1, 0, (13, b"\x20"))
     result = run(READER, serve([data]).device)
@@ -218,8 +250,6 @@ REFUSED = {
                 "of 262144"),
     "epb": (block(6, b"\0" * 16), "block of type 6 in the pcapng stream is "
             "too short"),
-    "link type": (idb(101), "an interface has a type 101 different from the "
-                  "type of the first interface"),
     "tsresol": (idb(1, 0, (9, b"\x14")), "resolution 10^-20 is too high"),
     "tsresol 2": (idb(1, 0, (9, b"\xc0")), "resolution 2^-64 is too high"),
     "option": (block(1, b"\1\0\0\0\0\0\0\0\2\0\xff\xff"), "is too short"),

@@ -780,7 +780,7 @@ a_sender_of_another_link_type_goes(void **state)
 	assert_int_equal(run_feed(), PCAP_TCP_WAIT);
 	assert_int_equal(feed.peers.nsenders, 1);
 	assert_string_equal(feed.fault, "c: the link type is RAW, the "
-	    "device's is unknown (at byte 0 of the stream)");
+	    "device's is 1 (at byte 0 of the stream)");
 }
 
 /* Connects to a server, which sends a header. */
