@@ -103,6 +103,7 @@ pcap_tcp_decoder_restart(struct pcap_tcp_decoder *d)
 {
 	d->run = start;
 	d->started = 0;
+	d->skip = 0;
 	d->offset = 0;
 	d->failed = 0;
 }

@@ -69,9 +69,8 @@ pcap_tcp_too_long(struct pcap_tcp_decoder *d, uint32_t caplen)
 static int
 expected_dlt(const struct pcap_tcp_decoder *d, int otherwise)
 {
-	if (d->shared->dlt != -1)
-		return (d->shared->dlt);
-	return (d->dlt != -1 ? d->dlt : otherwise);
+	return (d->shared->dlt != -1 ? d->shared->dlt :
+	    d->dlt != -1 ? d->dlt : otherwise);
 }
 
 /* A name, or else a number, as linktype= takes it. */

@@ -92,6 +92,8 @@ struct pcap_tcp_decoder {
 
 	/* pcapng */
 	uint32_t max_block;	/* bytes */
+	uint32_t skipped;	/* bytes of a block that is being skipped */
+	uint32_t skip;		/* so many of them are left */
 	uint32_t snaplen;	/* of the section's first interface */
 	uint32_t ninterfaces;
 	uint32_t section;	/* counts them, from 1 on */

@@ -33,6 +33,8 @@
 #define IDB_FIXED	8U
 #define ISB_FIXED	12U
 
+#define BAD_TRAILER	"block total length in header and trailer don't match"
+
 /* What is left of a block's body, and the option that was taken last. */
 struct body {
 	uint32_t type;
@@ -71,7 +73,7 @@ take(struct body *b, uint32_t n)
 	return (p);
 }
 
-/* Takes the next option.  Returns 0 at the end, or if it is cut short. */
+/* Takes the next option.  Returns 0 at their end, or if it is cut short. */
 static int
 next_option(const struct pcap_tcp_decoder *d, struct body *b)
 {
@@ -80,15 +82,9 @@ next_option(const struct pcap_tcp_decoder *d, struct body *b)
 	b->code = get16(b->data, d->swapped);
 	b->length = get16(b->data + 2, d->swapped);
 	b->value = b->data + 4;
+	if (b->code == OPT_ENDOFOPT)
+		b->left = 0;
 	return (take(b, 4 + (b->length + 3U) / 4 * 4) != NULL);
-}
-
-static enum pcap_tcp_decoded
-bad_option(struct pcap_tcp_decoder *d, const struct body *b,
-    const char *option, const char *expected)
-{
-	return (pcap_tcp_malformed(d, "Interface Description Block has %s "
-	    "option with length %u%s", option, b->length, expected));
 }
 
 static enum pcap_tcp_decoded
@@ -107,6 +103,7 @@ set_resolution(struct pcap_tcp_decoder *d, struct pcap_tcp_interface *i,
 	return (PCAP_TCP_DONE);
 }
 
+/* As tshark does: of each, the first that has the right length. */
 static enum pcap_tcp_decoded
 decode_interface_options(struct pcap_tcp_decoder *d, struct body *b,
     struct pcap_tcp_interface *i, u_char *fcslen)
@@ -116,23 +113,15 @@ decode_interface_options(struct pcap_tcp_decoder *d, struct body *b,
 	while (next_option(d, b)) {
 		switch (b->code) {
 
-		case OPT_ENDOFOPT:
-			return (b->length == 0 ? PCAP_TCP_DONE :
-			    bad_option(d, b, "opt_endofopt", " != 0"));
-
 		case IF_TSRESOL:
-			if (b->length != 1 || resolutions++ != 0)
-				return (bad_option(d, b, "if_tsresol",
-				    " != 1, or more than one"));
-			if (set_resolution(d, i, *b->value) == PCAP_TCP_ERROR)
+			if (b->length == 1 && resolutions++ == 0 &&
+			    set_resolution(d, i, *b->value) == PCAP_TCP_ERROR)
 				return (PCAP_TCP_ERROR);
 			break;
 
 		case IF_TSOFFSET:
-			if (b->length != 8 || offsets++ != 0)
-				return (bad_option(d, b, "if_tsoffset",
-				    " != 8, or more than one"));
-			i->offset = get64(b->value, d->swapped);
+			if (b->length == 8 && offsets++ == 0)
+				i->offset = get64(b->value, d->swapped);
 			break;
 
 		case IF_FCSLEN:
@@ -338,7 +327,7 @@ decode_statistics(struct pcap_tcp_decoder *d, struct body *b)
 	i = &d->reported[id % PCAP_TCP_MAX_REPORTED];
 	if (i->section != d->section || i->interface != id)
 		*i = (struct pcap_tcp_reported){ d->section, id, 0, 0 };
-	while (next_option(d, b) && b->code != OPT_ENDOFOPT) {
+	while (next_option(d, b)) {
 		if (b->length == 8 && b->code == ISB_IFDROP)
 			add_growth(&d->shared->if_dropped,
 			    &i->if_dropped, get64(b->value, d->swapped));
@@ -348,27 +337,49 @@ decode_statistics(struct pcap_tcp_decoder *d, struct body *b)
 	}
 }
 
+/* Some senders pad a block and leave the padding out of its length. */
+static uint32_t
+round_length(const u_char *p, int swapped)
+{
+	uint32_t length = get32(p, swapped);
+
+	return (length > INT_MAX ? length : (length + 3) & ~3U);
+}
+
+/* Goes on skipping a block, as it arrives. */
+static enum pcap_tcp_decoded
+skip(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
+{
+	size_t body = d->skip - 4 < in->left ? d->skip - 4 : in->left;
+
+	pcap_tcp_take(d, in, body);
+	d->skip -= (uint32_t)body;
+	if (in->left < 4)
+		return (pcap_tcp_more(in, d->skip > 4 ? 1 : 4));
+	if (round_length(in->next, d->swapped) != d->skipped)
+		return (pcap_tcp_malformed(d, BAD_TRAILER));
+	pcap_tcp_take(d, in, 4);
+	d->skip = 0;
+	return (PCAP_TCP_DONE);
+}
+
 /* PCAP_TCP_DONE if the block has a sane length and all of it is here. */
 static enum pcap_tcp_decoded
 check_length(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
     int swapped)
 {
-	uint32_t length = get32(in->next + 4, swapped);
+	uint32_t length = round_length(in->next + 4, swapped);
 
 	if (length < BLOCK_OVERHEAD)
 		return (pcap_tcp_malformed(d, "block in the pcapng stream has "
 		    "a length of %u < %u", length, BLOCK_OVERHEAD));
-	if (length % 4 != 0)
-		return (pcap_tcp_malformed(d, "block in the pcapng stream has "
-		    "a length of %u that is not a multiple of 4", length));
 	if (length > d->max_block)
 		return (pcap_tcp_malformed(d, "pcapng block size %u > maximum "
 		    "%u", length, d->max_block));
 	if (in->left < length)
 		return (pcap_tcp_more(in, length));
-	if (get32(in->next + length - 4, swapped) != length)
-		return (pcap_tcp_malformed(d, "block total length in header "
-		    "and trailer don't match"));
+	if (round_length(in->next + length - 4, swapped) != length)
+		return (pcap_tcp_malformed(d, BAD_TRAILER));
 	return (PCAP_TCP_DONE);
 }
 
@@ -380,6 +391,8 @@ decode_block(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 	struct body b;
 	uint32_t length;
 
+	if (d->skip > 0)
+		return (skip(d, in));
 	if (in->left < BLOCK_OVERHEAD)
 		return (pcap_tcp_more(in, BLOCK_OVERHEAD));
 	b.type = get32(in->next, d->swapped);
@@ -387,10 +400,16 @@ decode_block(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 		return (pcap_tcp_pcapng_start(d, in));
 	if (b.type != BT_EPB && pcap_tcp_is_pcap_header(in->next))
 		return (PCAP_TCP_RESTART);
+	length = round_length(in->next + 4, d->swapped);
+	/* No interface and no packet. */
+	if (length > d->max_block && length <= INT_MAX && b.type > BT_SPB &&
+	    b.type != BT_EPB) {
+		d->skip = d->skipped = length;
+		return (skip(d, in));
+	}
 	decoded = check_length(d, in, d->swapped);
 	if (decoded != PCAP_TCP_DONE)
 		return (decoded);
-	length = get32(in->next + 4, d->swapped);
 	b.data = in->next + BLOCK_HEADER;
 	b.left = length - BLOCK_OVERHEAD;
 
@@ -405,18 +424,6 @@ decode_block(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 	return (decoded);
 }
 
-static enum pcap_tcp_decoded
-run(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
-    struct pcap_tcp_batch *b)
-{
-	enum pcap_tcp_decoded decoded = PCAP_TCP_DONE;
-
-	/* No block before the first interface gives a record. */
-	while (decoded == PCAP_TCP_DONE && (!d->started || b->next != b->end))
-		decoded = decode_block(d, in, b);
-	return (decoded);
-}
-
 /*
  * Checks a section's header as sf-pcapng.c does, which is stricter with that
  * of a later section, and begins the section.
@@ -425,9 +432,9 @@ enum pcap_tcp_decoded
 pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 {
 	const u_char *p = in->next;
-	int first = d->run != run;
+	int first = d->run != decode_block;
 	int swapped = get32(p + 8, 0) != BYTE_ORDER_MAGIC;
-	uint32_t length = get32(p + 4, swapped);
+	uint32_t length = round_length(p + 4, swapped);
 	enum pcap_tcp_decoded decoded;
 	uint16_t major, minor;
 
@@ -454,7 +461,7 @@ pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	d->max_block = BLOCK_MAX;
 	d->ninterfaces = 0;
 	d->section++;
-	d->run = run;
+	d->run = decode_block;
 	pcap_tcp_take(d, in, length);
 	return (PCAP_TCP_DONE);
 }

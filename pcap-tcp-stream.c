@@ -76,19 +76,21 @@ explain(struct pcap_tcp_stream *s, int error)
 enum pcap_tcp_progress
 pcap_tcp_stream_fail(struct pcap_tcp_stream *s, int error)
 {
+	int within = s->in.left > 0 || s->decoder.skip > 0;
+
 	s->errnum = error != 0 ? error : ECONNRESET;
 	if (!s->decoder.started) {
 		explain(s, error);
 		return (PCAP_TCP_UNREACHABLE);
 	}
-	if (error == 0 && s->in.left == 0) {
+	if (error == 0 && !within) {
 		snprintf(s->error, sizeof(s->error), "end of stream");
 		s->errnum = 0;
 		return (PCAP_TCP_END);
 	}
 	/* TLS that is cut off between two records is worth a word. */
 	if (error == 0 || error == ECONNRESET ||
-	    (error == ECONNABORTED && s->in.left > 0))
+	    (error == ECONNABORTED && within))
 		snprintf(s->error, sizeof(s->error), TERMINATED);
 	else
 		explain(s, error);

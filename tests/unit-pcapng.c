@@ -290,6 +290,36 @@ forgets_interfaces_when_there_are_too_many(void **state)
 	    "had to make room for later ones");
 }
 
+/* A block that is too long to be kept is taken as it arrives. */
+static void
+skips_a_long_block_in_pieces(void **state)
+{
+	uint32_t length = 17 * 1024 * 1024, left = length - 12;
+	size_t i;
+
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_section();
+	put_interface(0, 6, 0);
+	assert_taken(0);
+	put(0xbad, 4);
+	put(length, 4);
+	assert_more(stream_len, 12);
+	put(0, 4);
+	assert_taken(0);
+	for (left -= 4; left > 0; left -= (uint32_t)i) {
+		i = left < 1000 ? left : 1000;
+		put_data(i);
+		assert_taken(0);
+	}
+	put(length, 4);
+	for (i = 0; i < 4; i++)
+		assert_more(i, 4);
+	assert_taken(0);
+	put_packet(0, 0, 5, 6, 6, 6);
+	assert_record(0, 5, 6, 6);
+}
+
 static void
 counts_what_the_sender_dropped(void **state)
 {
@@ -391,6 +421,7 @@ main(void)
 		cmocka_unit_test(
 		    keeps_interfaces_that_are_alike_in_no_more_memory),
 		cmocka_unit_test(forgets_interfaces_when_there_are_too_many),
+		cmocka_unit_test(skips_a_long_block_in_pieces),
 		cmocka_unit_test(counts_what_the_sender_dropped),
 		cmocka_unit_test(changes_between_formats_and_orders),
 		cmocka_unit_test(changes_within_a_batch),
