@@ -319,11 +319,10 @@ decode_statistics(struct pcap_tcp_decoder *d, struct body *b)
 {
 	const u_char *p = take(b, ISB_FIXED);
 	struct pcap_tcp_reported *i;
-	uint32_t id;
+	uint32_t id = p == NULL ? UINT32_MAX : get32(p, d->swapped);
 
-	if (p == NULL || get32(p, d->swapped) >= d->ninterfaces)
+	if (id >= d->ninterfaces)
 		return;
-	id = get32(p, d->swapped);
 	i = &d->reported[id % PCAP_TCP_MAX_REPORTED];
 	if (i->section != d->section || i->interface != id)
 		*i = (struct pcap_tcp_reported){ d->section, id, 0, 0 };

@@ -15,8 +15,12 @@
 
 #define MAX_EXTRA_BYTES	(256 * 1024 * 1024)
 
-/* rpcap's text; dumpcap takes any other one for a bug of its own. */
+/*
+ * rpcap's texts, all of one and the beginning of another: dumpcap asks its
+ * users to report any other one, as a bug of Wireshark's.
+ */
 #define TERMINATED	"The other host terminated the connection."
+#define DAMAGED		"Is the server properly installed? "
 
 int
 pcap_tcp_stream_init(struct pcap_tcp_stream *s,
@@ -146,8 +150,9 @@ pcap_tcp_stream_read(struct pcap_tcp_stream *s)
 	ssize_t n;
 
 	if (s->decoder.failed) {
-		snprintf(s->error, sizeof(s->error), "%.90s: %s", s->peer,
-		    s->decoder.error);
+		snprintf(s->error, sizeof(s->error), "%s%.*s: %s",
+		    s->decoder.started ? DAMAGED : "",
+		    s->decoder.started ? 55 : 90, s->peer, s->decoder.error);
 		s->errnum = EPROTO;
 		return (PCAP_TCP_FAILED);
 	}
