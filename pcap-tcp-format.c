@@ -59,13 +59,6 @@ pcap_tcp_malformed(struct pcap_tcp_decoder *d, const char *fmt, ...)
 	return (PCAP_TCP_ERROR);
 }
 
-enum pcap_tcp_decoded
-pcap_tcp_too_long(struct pcap_tcp_decoder *d, uint32_t caplen)
-{
-	return (pcap_tcp_malformed(d, "invalid packet capture length %u, "
-	    "bigger than maximum of %u", caplen, d->longest));
-}
-
 static int
 expected_dlt(const struct pcap_tcp_decoder *d, int otherwise)
 {
@@ -101,6 +94,5 @@ void
 pcap_tcp_set_dlt(struct pcap_tcp_decoder *d, int dlt)
 {
 	d->dlt = expected_dlt(d, dlt);
-	d->longest = d->shared->linktypes->max_snaplen_for_dlt(d->dlt);
 	d->started = 1;
 }

@@ -82,9 +82,9 @@ struct pcap_tcp_decoder {
 	uint16_t version_major, version_minor;
 	int dlt;		/* DLT_, -1 before the first stream's */
 	int linktype_ext;	/* FCS bits, as in pcap_datalink_ext(3PCAP) */
-	uint32_t longest;	/* packet, in bytes, that may come */
 
 	/* pcap */
+	uint32_t longest;	/* packet, in bytes, that may come */
 	uint32_t period;	/* see decode_period() */
 	size_t header_size;	/* of a record, bytes */
 	uint32_t divide, multiply;	/* what makes of fractions the user's */
@@ -94,7 +94,7 @@ struct pcap_tcp_decoder {
 	uint32_t max_block;	/* bytes */
 	uint32_t skipped;	/* bytes of a block that is being skipped */
 	uint32_t skip;		/* so many of them are left */
-	uint32_t snaplen;	/* of the section's first interface */
+	uint32_t snaplen;	/* of the section's first interface, 0: none */
 	uint32_t ninterfaces;
 	uint32_t section;	/* counts them, from 1 on */
 	struct pcap_tcp_reported reported[PCAP_TCP_MAX_REPORTED];
@@ -128,10 +128,6 @@ int	pcap_tcp_is_section_header(const u_char *buf);	/* 12 bytes */
 /* Fills in the error and adds the offset; returns PCAP_TCP_ERROR. */
 enum pcap_tcp_decoded pcap_tcp_malformed(struct pcap_tcp_decoder *d,
     const char *fmt, ...) PCAP_PRINTFLIKE(2, 3);
-
-/* The same for a packet that is longer than the longest. */
-enum pcap_tcp_decoded pcap_tcp_too_long(struct pcap_tcp_decoder *d,
-    uint32_t caplen);
 
 /*
  * PCAP_TCP_DONE, or PCAP_TCP_ERROR if this DLT_ is not the device's, or another

@@ -109,7 +109,8 @@ decode_record(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 		len = first;
 	}
 	if (caplen > d->longest)
-		return (pcap_tcp_too_long(d, caplen));
+		return (pcap_tcp_malformed(d, "invalid packet capture length "
+		    "%u, bigger than maximum of %u", caplen, d->longest));
 	if (in->left - d->header_size < caplen)
 		return (pcap_tcp_more(in, d->header_size + (size_t)caplen));
 
@@ -167,6 +168,7 @@ pcap_tcp_pcap_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	if (pcap_tcp_check_dlt(d, dlt) == PCAP_TCP_ERROR)
 		return (PCAP_TCP_ERROR);
 	pcap_tcp_set_dlt(d, dlt);
+	d->longest = d->shared->linktypes->max_snaplen_for_dlt(dlt);
 	d->linktype_ext = (int)LT_LINKTYPE_EXT(linktype);
 	d->header_size = magic == MAGIC_KUZNETZOV ? KUZNETZOV_HEADER_SIZE :
 	    RECORD_HEADER_SIZE;

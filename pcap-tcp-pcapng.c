@@ -163,7 +163,7 @@ add_interface(struct pcap_tcp_decoder *d, const struct pcap_tcp_interface *new)
 }
 
 /* The entry of a packet's interface; NULL with the error if there is none. */
-static const struct pcap_tcp_interface *
+static inline const struct pcap_tcp_interface *
 find_interface(struct pcap_tcp_decoder *d, uint32_t id)
 {
 	uint32_t low = 0, high = d->nentries, middle;
@@ -197,7 +197,7 @@ decode_interface(struct pcap_tcp_decoder *d, struct body *b)
 	};
 	const struct pcap_tcp_linktypes *linktypes = d->shared->linktypes;
 	int first = !d->started;
-	uint32_t max_block, snaplen;
+	uint32_t max_block;
 	u_char fcslen = 0;
 
 	if (p == NULL)
@@ -212,17 +212,8 @@ decode_interface(struct pcap_tcp_decoder *d, struct body *b)
 	    EPB_FIXED + 131072;
 	if (max_block > d->max_block)
 		d->max_block = max_block;
-	/*
-	 * A sender may ask for more than libpcap's maximum.  That its packets
-	 * are no longer than it says is no concern of ours.
-	 */
-	snaplen = get32(p + 4, d->swapped);
-	if (snaplen == 0 || snaplen > INT_MAX)
-		snaplen = d->longest;
-	if (snaplen > d->longest)
-		d->longest = snaplen;
 	if (d->ninterfaces == 0)
-		d->snaplen = snaplen;
+		d->snaplen = get32(p + 4, d->swapped);
 	/* Bits there, 16-bit words here. */
 	if (first)
 		d->linktype_ext = fcslen == 0 ? 0 :
@@ -278,8 +269,8 @@ decode_packet(struct pcap_tcp_decoder *d, struct body *b,
 	if (b->type == BT_SPB) {
 		r->h.len = r->h.caplen = get32(p, d->swapped);
 		/* Was it cut?  Then the block has no more than that. */
-		if (r->h.len > d->snaplen && (b->left < r->h.len ||
-		    b->left <= d->snaplen + 3))
+		if (d->snaplen != 0 && r->h.len > d->snaplen &&
+		    (b->left < r->h.len || b->left - 3 <= d->snaplen))
 			r->h.caplen = d->snaplen;
 	} else {
 		t = (uint64_t)get32(p + 4, d->swapped) << 32 |
@@ -287,8 +278,6 @@ decode_packet(struct pcap_tcp_decoder *d, struct body *b,
 		r->h.caplen = get32(p + 12, d->swapped);
 		r->h.len = get32(p + 16, d->swapped);
 	}
-	if (r->h.caplen > d->longest)
-		return (pcap_tcp_too_long(d, r->h.caplen));
 	r->data = take(b, r->h.caplen);
 	if (r->data == NULL)
 		return (too_short(d, b));
@@ -355,7 +344,7 @@ skip(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	d->skip -= (uint32_t)body;
 	if (in->left < 4)
 		return (pcap_tcp_more(in, d->skip > 4 ? 1 : 4));
-	if (round_length(in->next, d->swapped) != d->skipped)
+	if (d->skipped - get32(in->next, d->swapped) > 3)
 		return (pcap_tcp_malformed(d, BAD_TRAILER));
 	pcap_tcp_take(d, in, 4);
 	d->skip = 0;
@@ -365,10 +354,8 @@ skip(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 /* PCAP_TCP_DONE if the block has a sane length and all of it is here. */
 static enum pcap_tcp_decoded
 check_length(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
-    int swapped)
+    int swapped, uint32_t length)
 {
-	uint32_t length = round_length(in->next + 4, swapped);
-
 	if (length < BLOCK_OVERHEAD)
 		return (pcap_tcp_malformed(d, "block in the pcapng stream has "
 		    "a length of %u < %u", length, BLOCK_OVERHEAD));
@@ -377,7 +364,7 @@ check_length(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 		    "%u", length, d->max_block));
 	if (in->left < length)
 		return (pcap_tcp_more(in, length));
-	if (round_length(in->next + length - 4, swapped) != length)
+	if (length - get32(in->next + length - 4, swapped) > 3)
 		return (pcap_tcp_malformed(d, BAD_TRAILER));
 	return (PCAP_TCP_DONE);
 }
@@ -406,7 +393,7 @@ decode_block(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 		d->skip = d->skipped = length;
 		return (skip(d, in));
 	}
-	decoded = check_length(d, in, d->swapped);
+	decoded = check_length(d, in, d->swapped, length);
 	if (decoded != PCAP_TCP_DONE)
 		return (decoded);
 	b.data = in->next + BLOCK_HEADER;
@@ -423,6 +410,18 @@ decode_block(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 	return (decoded);
 }
 
+static enum pcap_tcp_decoded
+run(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
+    struct pcap_tcp_batch *b)
+{
+	enum pcap_tcp_decoded decoded = PCAP_TCP_DONE;
+
+	/* No block before the first interface gives a record. */
+	while (decoded == PCAP_TCP_DONE && (!d->started || b->next != b->end))
+		decoded = decode_block(d, in, b);
+	return (decoded);
+}
+
 /*
  * Checks a section's header as sf-pcapng.c does, which is stricter with that
  * of a later section, and begins the section.
@@ -431,7 +430,7 @@ enum pcap_tcp_decoded
 pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 {
 	const u_char *p = in->next;
-	int first = d->run != decode_block;
+	int first = d->run != run;
 	int swapped = get32(p + 8, 0) != BYTE_ORDER_MAGIC;
 	uint32_t length = round_length(p + 4, swapped);
 	enum pcap_tcp_decoded decoded;
@@ -450,7 +449,7 @@ pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	if (major != 1 || (first && minor != 0 && minor != 2))
 		return (pcap_tcp_malformed(d, "unsupported pcapng version "
 		    "%u.%u", major, minor));
-	decoded = !first ? check_length(d, in, swapped) :
+	decoded = !first ? check_length(d, in, swapped, length) :
 	    in->left < length ? pcap_tcp_more(in, length) : PCAP_TCP_DONE;
 	if (decoded != PCAP_TCP_DONE)
 		return (decoded);
@@ -460,7 +459,7 @@ pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	d->max_block = BLOCK_MAX;
 	d->ninterfaces = 0;
 	d->section++;
-	d->run = decode_block;
+	d->run = run;
 	pcap_tcp_take(d, in, length);
 	return (PCAP_TCP_DONE);
 }

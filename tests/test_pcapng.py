@@ -15,8 +15,13 @@ ORDERS = ["<", ">"]
 
 
 def device_packets(serve, data, *options):
+    """In small segments."""
+    return device_packets_at_once(serve, data, *options, segment=[13])
+
+
+def device_packets_at_once(serve, data, *options, segment=()):
     """(seconds.fraction, caplen, len) of each packet, and the end."""
-    result = run(READER, "-p", *options, serve([13, data]).device)
+    result = run(READER, "-p", *options, serve([*segment, data]).device)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     end = [li for li in lines if li.startswith("END")][0]
@@ -113,6 +118,16 @@ def test_interfaces_with_snaplens_and_units_of_their_own(serve):
     assert found == [("1700000000.123456", "60", "60"),
                      ("1700000000.123000", "200", "200")]
     assert end == "END -2 end of stream"
+
+
+def test_a_packet_beyond_libpcaps_maximum_is_cut_to_that(serve):
+    """Whatever its interface promised: the block says where it ends."""
+    long = epb(0, TIME, DATA * 5000)
+    for snaplen in 0, 96, 1 << 20:
+        data = shb() + idb(1, snaplen) + long + epb(0, TIME, DATA)
+        found, end = device_packets_at_once(serve, data)
+        assert [p[1:] for p in found] == [("262144", "300000"), ("60", "60")]
+        assert end == "END -2 end of stream"
 
 
 def test_two_raw_interfaces(serve):
@@ -318,9 +333,6 @@ REFUSED = {
     "trailer": (block(0x0BAD, b"\0" * 8, trailer=24), "don't match"),
     "interface": (epb(1, TIME, DATA), "a packet arrived on interface 1, but"),
     "caplen": (epb(0, TIME, DATA, caplen=61), "is too short"),
-    "snaplen": (epb(0, TIME, DATA, caplen=262145),
-                "invalid packet capture length 262145, bigger than maximum "
-                "of 262144"),
     "epb": (block(6, b"\0" * 16), "block of type 6 in the pcapng stream is "
             "too short"),
     "tsresol": (idb(1, 0, (9, b"\x14")), "resolution 10^-20 is too high"),
