@@ -6,8 +6,8 @@
  * format it has, or what it is if none, and what the user can do about it
  */
 
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "pcap-tcp-decoder.h"
 
@@ -103,6 +103,7 @@ pcap_tcp_decoder_restart(struct pcap_tcp_decoder *d)
 {
 	d->run = start;
 	d->started = 0;
+	d->skip = 0;
 	d->offset = 0;
 	d->failed = 0;
 }
@@ -111,16 +112,10 @@ void
 pcap_tcp_decoder_init(struct pcap_tcp_decoder *d,
     struct pcap_tcp_decoding *shared)
 {
-	memset(d, 0, sizeof(*d));
+	memset(d, 0, offsetof(struct pcap_tcp_decoder, interface));
 	d->shared = shared;
 	d->dlt = -1;
 	pcap_tcp_decoder_restart(d);
-}
-
-void
-pcap_tcp_decoder_free(struct pcap_tcp_decoder *d)
-{
-	free(d->interfaces);
 }
 
 size_t

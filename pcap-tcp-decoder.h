@@ -7,8 +7,7 @@
  * pcap-savefile(5) and draft-ietf-opsawg-pcapng, as libpcap's own sf-pcap.c
  * and sf-pcapng.c read them.
  *
- * Pure: no I/O, and no allocation but for the interfaces of a pcapng
- * section.  A decoder belongs to one thread at a time.
+ * Pure: no I/O, and no allocation.  A decoder belongs to one thread at a time.
  */
 #ifndef pcap_tcp_decoder_h
 #define pcap_tcp_decoder_h
@@ -24,9 +23,6 @@ void	pcap_tcp_decoder_init(struct pcap_tcp_decoder *d,
  * link type of the one before.  Nothing else is kept.
  */
 void	pcap_tcp_decoder_restart(struct pcap_tcp_decoder *d);
-
-/* Releases what the decoder holds. */
-void	pcap_tcp_decoder_free(struct pcap_tcp_decoder *d);
 
 /*
  * Decodes up to n records to r, in place, and takes their bytes from in.

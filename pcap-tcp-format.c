@@ -6,7 +6,6 @@
  */
 
 #include <inttypes.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -60,33 +59,40 @@ pcap_tcp_malformed(struct pcap_tcp_decoder *d, const char *fmt, ...)
 	return (PCAP_TCP_ERROR);
 }
 
+static int
+expected_dlt(const struct pcap_tcp_decoder *d, int otherwise)
+{
+	return (d->shared->dlt != -1 ? d->shared->dlt :
+	    d->dlt != -1 ? d->dlt : otherwise);
+}
+
+/* A name, or else a number, as linktype= takes it. */
 static const char *
-dlt_name(const struct pcap_tcp_decoder *d, int dlt)
+print_dlt(const struct pcap_tcp_decoder *d, int dlt, char number[12])
 {
 	const char *name = d->shared->linktypes->name(dlt);
 
-	return (name != NULL ? name : "unknown");
+	snprintf(number, 12, "%d", dlt);
+	return (name != NULL ? name : number);
 }
 
 enum pcap_tcp_decoded
-pcap_tcp_set_linktype(struct pcap_tcp_decoder *d, int linktype)
+pcap_tcp_check_dlt(struct pcap_tcp_decoder *d, int dlt)
 {
-	const struct pcap_tcp_linktypes *linktypes = d->shared->linktypes;
-	int dlt = linktypes->linktype_to_dlt(linktype);
-	int expected = d->shared->dlt != -1 ? d->shared->dlt : d->dlt;
+	int expected = expected_dlt(d, dlt), given = d->shared->dlt_is_given;
+	char number[2][12];
+	const char *name = print_dlt(d, dlt, number[0]);
 
-	if (expected != -1 && expected != dlt)
-		return (pcap_tcp_malformed(d,
-		    "the link type is %s, the device's is %s", dlt_name(d, dlt),
-		    dlt_name(d, expected)));
-	d->dlt = dlt;
-	d->max_caplen = linktypes->max_snaplen_for_dlt(dlt);
-	d->started = 1;
-	return (PCAP_TCP_DONE);
+	if (expected == dlt)
+		return (PCAP_TCP_DONE);
+	return (pcap_tcp_malformed(d, "the link type is %s, the device's is "
+	    "%s%s%s%s", name, print_dlt(d, expected, number[1]), given ?
+	    " (linktype=" : "", given ? name : "", given ? " takes it)" : ""));
 }
 
-uint32_t
-pcap_tcp_adjust_snaplen(const struct pcap_tcp_decoder *d, uint32_t snaplen)
+void
+pcap_tcp_set_dlt(struct pcap_tcp_decoder *d, int dlt)
 {
-	return (snaplen == 0 || snaplen > INT_MAX ? d->max_caplen : snaplen);
+	d->dlt = expected_dlt(d, dlt);
+	d->started = 1;
 }

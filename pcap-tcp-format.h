@@ -27,6 +27,7 @@ struct pcap_tcp_decoding {
 	const struct pcap_tcp_linktypes *linktypes;
 	int precision;		/* PCAP_TSTAMP_PRECISION_ of the records */
 	int dlt;		/* the device's link type, -1: not known yet */
+	int dlt_is_given;	/* by linktype= */
 	/* What the senders say they dropped, all streams together. */
 	uint64_t dropped;	/* isb_osdrop */
 	uint64_t if_dropped;	/* isb_ifdrop */
@@ -47,7 +48,23 @@ enum pcap_tcp_decoded {
 	PCAP_TCP_RESTART	/* left: another stream header stands there */
 };
 
-struct pcap_tcp_interface;	/* of a pcapng section */
+/* What an interface of a pcapng section says, and those alike behind it. */
+struct pcap_tcp_interface {
+	uint32_t first;		/* its number in the section */
+	uint16_t dlt;
+	uint16_t shift;		/* units are 2^shift; 0 if a power of ten */
+	uint64_t units;		/* of a time stamp, in a second; 0: forgotten */
+	uint64_t offset;	/* seconds, modulo 2^64 */
+};
+
+/* The last that a section said of an interface. */
+struct pcap_tcp_reported {
+	uint32_t section, interface;
+	uint64_t dropped, if_dropped;
+};
+
+#define PCAP_TCP_MAX_INTERFACES	8192	/* that are not like the one before */
+#define PCAP_TCP_MAX_REPORTED	256
 
 struct pcap_tcp_decoder {
 	/*
@@ -65,11 +82,9 @@ struct pcap_tcp_decoder {
 	uint16_t version_major, version_minor;
 	int dlt;		/* DLT_, -1 before the first stream's */
 	int linktype_ext;	/* FCS bits, as in pcap_datalink_ext(3PCAP) */
-	uint32_t max_caplen;
 
 	/* pcap */
-	uint32_t snaplen;	/* from 1 to INT_MAX */
-	uint32_t fits;		/* a caplen that is neither cut nor refused */
+	uint32_t longest;	/* packet, in bytes, that may come */
 	uint32_t period;	/* see decode_period() */
 	size_t header_size;	/* of a record, bytes */
 	uint32_t divide, multiply;	/* what makes of fractions the user's */
@@ -77,12 +92,20 @@ struct pcap_tcp_decoder {
 
 	/* pcapng */
 	uint32_t max_block;	/* bytes */
+	uint32_t skipped;	/* bytes of a block that is being skipped */
+	uint32_t skip;		/* so many of them are left */
+	uint32_t snaplen;	/* of the section's first interface, 0: none */
 	uint32_t ninterfaces;
-	struct pcap_tcp_interface *interfaces;	/* owned */
+	uint32_t section;	/* counts them, from 1 on */
+	struct pcap_tcp_reported reported[PCAP_TCP_MAX_REPORTED];
 
 	uint64_t offset;	/* bytes of the stream that were decoded */
 	int failed;		/* for good */
 	char error[160];	/* what is wrong, with the offset */
+
+	/* At the end, as it takes no memory before it is used. */
+	uint32_t nentries;
+	struct pcap_tcp_interface interface[PCAP_TCP_MAX_INTERFACES];
 };
 
 /* The first field of a pcap stream, in the sender's byte order. */
@@ -107,15 +130,13 @@ enum pcap_tcp_decoded pcap_tcp_malformed(struct pcap_tcp_decoder *d,
     const char *fmt, ...) PCAP_PRINTFLIKE(2, 3);
 
 /*
- * A header gave the stream's link type.  Returns PCAP_TCP_DONE, or
- * PCAP_TCP_ERROR if it is not the device's, or another one than before.
+ * PCAP_TCP_DONE, or PCAP_TCP_ERROR if this DLT_ is not the device's, or another
+ * one than before.
  */
-enum pcap_tcp_decoded pcap_tcp_set_linktype(struct pcap_tcp_decoder *d,
-    int linktype);
+enum pcap_tcp_decoded pcap_tcp_check_dlt(struct pcap_tcp_decoder *d, int dlt);
 
-/* A snapshot length as a header gives it, made sane. */
-uint32_t pcap_tcp_adjust_snaplen(const struct pcap_tcp_decoder *d,
-    uint32_t snaplen);
+/* The stream starts, with what that is compared with, or else this one. */
+void	pcap_tcp_set_dlt(struct pcap_tcp_decoder *d, int dlt);
 
 /*
  * The formats.  Each takes the header that begins a stream, of which 4 bytes

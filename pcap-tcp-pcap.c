@@ -5,8 +5,6 @@
  * pcap-tcp-pcap.c - the records of a pcap stream
  */
 
-#include <limits.h>
-
 #include "pcap-tcp-format.h"
 
 #define FILE_HEADER_SIZE	24U
@@ -32,7 +30,7 @@ static void
 decode_period(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
     struct pcap_tcp_batch *b)
 {
-	const uint32_t period = d->period, fits = d->fits;
+	const uint32_t period = d->period, longest = d->longest;
 	const size_t left = in->left;
 	struct pcap_tcp_record *r = b->next, *end = b->end;
 	u_char *p = in->next;
@@ -48,7 +46,7 @@ decode_period(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 			break;
 		memcpy(lengths, p + at + 8, sizeof(lengths));
 		next = data + lengths[0];
-		if (lengths[0] > fits || next > left)
+		if (lengths[0] > longest || next > left)
 			break;
 		r->h.ts.tv_sec = (time_t)sec;
 		r->h.ts.tv_usec = (suseconds_t)get32(p + at + 4, 0);
@@ -110,17 +108,15 @@ decode_record(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 		caplen = len;
 		len = first;
 	}
-	if (caplen > d->max_caplen)
+	if (caplen > d->longest)
 		return (pcap_tcp_malformed(d, "invalid packet capture length "
-		    "%u, bigger than %s of %u", caplen,
-		    caplen > d->snaplen ? "snaplen" : "maximum",
-		    caplen > d->snaplen ? d->snaplen : d->max_caplen));
+		    "%u, bigger than maximum of %u", caplen, d->longest));
 	if (in->left - d->header_size < caplen)
 		return (pcap_tcp_more(in, d->header_size + (size_t)caplen));
 
 	r->h.ts.tv_sec = (time_t)sec;
 	r->h.ts.tv_usec = (suseconds_t)((uint64_t)fraction * d->multiply);
-	r->h.caplen = caplen < d->snaplen ? caplen : d->snaplen;
+	r->h.caplen = caplen;
 	r->h.len = len;
 	r->data = in->next + d->header_size;
 	r->swapped = d->swapped;
@@ -151,7 +147,7 @@ pcap_tcp_pcap_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 {
 	const u_char *p = in->next;
 	uint32_t magic, linktype;
-	int nano = d->shared->precision == PCAP_TSTAMP_PRECISION_NANO;
+	int dlt, nano = d->shared->precision == PCAP_TSTAMP_PRECISION_NANO;
 
 	if (in->left < FILE_HEADER_SIZE)
 		return (pcap_tcp_more(in, FILE_HEADER_SIZE));
@@ -167,21 +163,15 @@ pcap_tcp_pcap_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 		return (pcap_tcp_malformed(d,
 		    "linktype reserved field not zero (0x%08x)",
 		    LT_RESERVED1(linktype)));
-	if (pcap_tcp_set_linktype(d, (int)LT_LINKTYPE(linktype)) ==
-	    PCAP_TCP_ERROR)
+	dlt = d->shared->linktypes->linktype_to_dlt(
+	    (int)LT_LINKTYPE(linktype));
+	if (pcap_tcp_check_dlt(d, dlt) == PCAP_TCP_ERROR)
 		return (PCAP_TCP_ERROR);
+	pcap_tcp_set_dlt(d, dlt);
+	d->longest = d->shared->linktypes->max_snaplen_for_dlt(dlt);
 	d->linktype_ext = (int)LT_LINKTYPE_EXT(linktype);
-	d->snaplen = pcap_tcp_adjust_snaplen(d, get32(p + 16, d->swapped));
-
-	d->header_size = RECORD_HEADER_SIZE;
-	if (magic == MAGIC_KUZNETZOV) {
-		d->header_size = KUZNETZOV_HEADER_SIZE;
-		/* A cooked capture has a faked Ethernet header on top. */
-		if (d->dlt == DLT_EN10MB)
-			d->snaplen = d->snaplen > INT_MAX - 14 ? INT_MAX :
-			    d->snaplen + 14;
-	}
-	d->fits = d->snaplen < d->max_caplen ? d->snaplen : d->max_caplen;
+	d->header_size = magic == MAGIC_KUZNETZOV ? KUZNETZOV_HEADER_SIZE :
+	    RECORD_HEADER_SIZE;
 	d->period = NO_PERIOD;
 	d->divide = magic == MAGIC_NSEC && !nano ? 1000 : 1;
 	d->multiply = magic != MAGIC_NSEC && nano ? 1000 : 1;

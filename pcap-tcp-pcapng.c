@@ -5,7 +5,7 @@
  * pcap-tcp-pcapng.c - the blocks of a pcapng stream
  */
 
-#include <stdlib.h>
+#include <limits.h>
 
 #include "pcap-tcp-format.h"
 
@@ -33,16 +33,7 @@
 #define IDB_FIXED	8U
 #define ISB_FIXED	12U
 
-/* libpcap takes as many as memory does; nobody has that many. */
-#define MAX_INTERFACES	65536U
-
-struct pcap_tcp_interface {
-	uint32_t snaplen;
-	uint64_t units;		/* of a time stamp, in a second */
-	int shift;		/* they are 2^shift; 0 if a power of ten */
-	uint64_t offset;	/* seconds, modulo 2^64 */
-	uint64_t dropped, if_dropped;	/* the last the section said */
-};
+#define BAD_TRAILER	"block total length in header and trailer don't match"
 
 /* What is left of a block's body, and the option that was taken last. */
 struct body {
@@ -82,7 +73,7 @@ take(struct body *b, uint32_t n)
 	return (p);
 }
 
-/* Takes the next option.  Returns 0 at the end, or if it is cut short. */
+/* Takes the next option.  Returns 0 at their end, or if it is cut short. */
 static int
 next_option(const struct pcap_tcp_decoder *d, struct body *b)
 {
@@ -91,15 +82,9 @@ next_option(const struct pcap_tcp_decoder *d, struct body *b)
 	b->code = get16(b->data, d->swapped);
 	b->length = get16(b->data + 2, d->swapped);
 	b->value = b->data + 4;
+	if (b->code == OPT_ENDOFOPT)
+		b->left = 0;
 	return (take(b, 4 + (b->length + 3U) / 4 * 4) != NULL);
-}
-
-static enum pcap_tcp_decoded
-bad_option(struct pcap_tcp_decoder *d, const struct body *b,
-    const char *option, const char *expected)
-{
-	return (pcap_tcp_malformed(d, "Interface Description Block has %s "
-	    "option with length %u%s", option, b->length, expected));
 }
 
 static enum pcap_tcp_decoded
@@ -112,12 +97,13 @@ set_resolution(struct pcap_tcp_decoder *d, struct pcap_tcp_interface *i,
 		return (pcap_tcp_malformed(d, "Interface Description Block "
 		    "if_tsresol option resolution %d^-%d is too high", base,
 		    exponent));
-	i->shift = base == 2 ? exponent : 0;
+	i->shift = (uint16_t)(base == 2 ? exponent : 0);
 	for (i->units = 1; exponent > 0; exponent--)
 		i->units *= (uint64_t)base;
 	return (PCAP_TCP_DONE);
 }
 
+/* As tshark does: of each, the first that has the right length. */
 static enum pcap_tcp_decoded
 decode_interface_options(struct pcap_tcp_decoder *d, struct body *b,
     struct pcap_tcp_interface *i, u_char *fcslen)
@@ -127,23 +113,15 @@ decode_interface_options(struct pcap_tcp_decoder *d, struct body *b,
 	while (next_option(d, b)) {
 		switch (b->code) {
 
-		case OPT_ENDOFOPT:
-			return (b->length == 0 ? PCAP_TCP_DONE :
-			    bad_option(d, b, "opt_endofopt", " != 0"));
-
 		case IF_TSRESOL:
-			if (b->length != 1 || resolutions++ != 0)
-				return (bad_option(d, b, "if_tsresol",
-				    " != 1, or more than one"));
-			if (set_resolution(d, i, *b->value) == PCAP_TCP_ERROR)
+			if (b->length == 1 && resolutions++ == 0 &&
+			    set_resolution(d, i, *b->value) == PCAP_TCP_ERROR)
 				return (PCAP_TCP_ERROR);
 			break;
 
 		case IF_TSOFFSET:
-			if (b->length != 8 || offsets++ != 0)
-				return (bad_option(d, b, "if_tsoffset",
-				    " != 8, or more than one"));
-			i->offset = get64(b->value, d->swapped);
+			if (b->length == 8 && offsets++ == 0)
+				i->offset = get64(b->value, d->swapped);
 			break;
 
 		case IF_FCSLEN:
@@ -156,58 +134,91 @@ decode_interface_options(struct pcap_tcp_decoder *d, struct body *b,
 	return (b->left == 0 ? PCAP_TCP_DONE : too_short(d, b));
 }
 
-/* The room for interfaces doubles, and every section begins with none. */
-static struct pcap_tcp_interface *
-new_interface(struct pcap_tcp_decoder *d)
+/*
+ * Some senders describe an interface before each of their packets, for ever:
+ * those that are like the one before take no entry.  When all the entries are
+ * taken, the first half of them stays, and of the others, the last ones.
+ */
+static void
+add_interface(struct pcap_tcp_decoder *d, const struct pcap_tcp_interface *new)
 {
-	uint32_t n = d->ninterfaces;
-	struct pcap_tcp_interface *i = d->interfaces;
+	const uint32_t quarter = PCAP_TCP_MAX_INTERFACES / 4;
+	struct pcap_tcp_interface *half = &d->interface[2 * quarter];
+	const struct pcap_tcp_interface *last;
 
-	if (n == MAX_INTERFACES)
+	/* Their numbers may wrap, too. */
+	if (d->ninterfaces++ == 0)
+		d->nentries = 0;
+	last = &d->interface[d->nentries];
+	if (d->nentries > 0 && last[-1].dlt == new->dlt &&
+	    last[-1].units == new->units && last[-1].shift == new->shift &&
+	    last[-1].offset == new->offset)
+		return;
+	if (d->nentries == PCAP_TCP_MAX_INTERFACES) {
+		half->units = 0;
+		memmove(half + 1, half + quarter, quarter * sizeof(*half));
+		d->nentries -= quarter - 1;
+	}
+	d->interface[d->nentries++] = *new;
+}
+
+/* The entry of a packet's interface; NULL with the error if there is none. */
+static inline const struct pcap_tcp_interface *
+find_interface(struct pcap_tcp_decoder *d, uint32_t id)
+{
+	uint32_t low = 0, high = d->nentries, middle;
+
+	if (id >= d->ninterfaces) {
+		pcap_tcp_malformed(d, "a packet arrived on interface %u, but "
+		    "there's no Interface Description Block for that "
+		    "interface", id);
 		return (NULL);
-	if ((n & (n - 1)) == 0)
-		i = realloc(i, (n == 0 ? 1 : 2 * (size_t)n) * sizeof(*i));
-	if (i == NULL)
-		return (NULL);
-	d->interfaces = i;
-	i[n] = (struct pcap_tcp_interface){ .units = 1000000 };
-	return (&i[n]);
+	}
+	while (high - low > 1) {
+		middle = (low + high) / 2;
+		if (d->interface[middle].first <= id)
+			low = middle;
+		else
+			high = middle;
+	}
+	if (d->interface[low].units != 0)
+		return (&d->interface[low]);
+	pcap_tcp_malformed(d, "a packet arrived on interface %u, whose "
+	    "description had to make room for later ones", id);
+	return (NULL);
 }
 
 static enum pcap_tcp_decoded
 decode_interface(struct pcap_tcp_decoder *d, struct body *b)
 {
 	const u_char *p = take(b, IDB_FIXED);
-	struct pcap_tcp_interface *i;
-	int linktype, first = !d->started;
+	struct pcap_tcp_interface i = {
+		.first = d->ninterfaces, .units = 1000000
+	};
+	const struct pcap_tcp_linktypes *linktypes = d->shared->linktypes;
+	int first = !d->started;
 	uint32_t max_block;
 	u_char fcslen = 0;
 
 	if (p == NULL)
 		return (too_short(d, b));
-	linktype = get16(p, d->swapped);
-	if (!first &&
-	    d->shared->linktypes->linktype_to_dlt(linktype) != d->dlt)
-		return (pcap_tcp_malformed(d, "an interface has a type %d "
-		    "different from the type of the first interface",
-		    linktype));
-	i = new_interface(d);
-	if (i == NULL)
-		return (pcap_tcp_malformed(d,
-		    "out of memory for interface %u", d->ninterfaces));
-	if (decode_interface_options(d, b, i, &fcslen) == PCAP_TCP_ERROR ||
-	    pcap_tcp_set_linktype(d, linktype) == PCAP_TCP_ERROR)
+	if (decode_interface_options(d, b, &i, &fcslen) == PCAP_TCP_ERROR)
 		return (PCAP_TCP_ERROR);
-	i->snaplen = pcap_tcp_adjust_snaplen(d, get32(p + 4, d->swapped));
+	i.dlt = (uint16_t)linktypes->linktype_to_dlt(get16(p, d->swapped));
+	if (first)
+		pcap_tcp_set_dlt(d, i.dlt);
 	/* A packet of the largest size and 128 KiB of options fit. */
-	max_block = d->max_caplen + BLOCK_OVERHEAD + EPB_FIXED + 131072;
+	max_block = linktypes->max_snaplen_for_dlt(d->dlt) + BLOCK_OVERHEAD +
+	    EPB_FIXED + 131072;
 	if (max_block > d->max_block)
 		d->max_block = max_block;
+	if (d->ninterfaces == 0)
+		d->snaplen = get32(p + 4, d->swapped);
 	/* Bits there, 16-bit words here. */
 	if (first)
 		d->linktype_ext = fcslen == 0 ? 0 :
 		    (int)LT_FCS_DATALINK_EXT(fcslen / 16U);
-	d->ninterfaces++;
+	add_interface(d, &i);
 	return (PCAP_TCP_DONE);
 }
 
@@ -251,23 +262,22 @@ decode_packet(struct pcap_tcp_decoder *d, struct body *b,
 		id = get32(p, d->swapped);
 	else if (b->type == BT_PB)
 		id = get16(p, d->swapped);
-	if (id >= d->ninterfaces)
-		return (pcap_tcp_malformed(d, "a packet arrived on interface "
-		    "%u, but there's no Interface Description Block for that "
-		    "interface", id));
-	i = &d->interfaces[id];
+	i = find_interface(d, id);
+	if (i == NULL || (i->dlt != d->dlt &&
+	    pcap_tcp_check_dlt(d, i->dlt) == PCAP_TCP_ERROR))
+		return (PCAP_TCP_ERROR);
 	if (b->type == BT_SPB) {
-		r->h.len = get32(p, d->swapped);
-		r->h.caplen = r->h.len < i->snaplen ? r->h.len : i->snaplen;
+		r->h.len = r->h.caplen = get32(p, d->swapped);
+		/* Was it cut?  Then the block has no more than that. */
+		if (d->snaplen != 0 && r->h.len > d->snaplen &&
+		    (b->left < r->h.len || b->left - 3 <= d->snaplen))
+			r->h.caplen = d->snaplen;
 	} else {
 		t = (uint64_t)get32(p + 4, d->swapped) << 32 |
 		    get32(p + 8, d->swapped);
 		r->h.caplen = get32(p + 12, d->swapped);
 		r->h.len = get32(p + 16, d->swapped);
 	}
-	if (r->h.caplen > i->snaplen)
-		return (pcap_tcp_malformed(d, "invalid packet capture length "
-		    "%u, bigger than snaplen of %u", r->h.caplen, i->snaplen));
 	r->data = take(b, r->h.caplen);
 	if (r->data == NULL)
 		return (too_short(d, b));
@@ -289,17 +299,23 @@ add_growth(uint64_t *total, uint64_t *last, uint64_t now)
 	*last = now;
 }
 
-/* libpcap ignores these blocks, so nothing in them is an error. */
+/*
+ * libpcap ignores these blocks, so nothing in them is an error.  Of interfaces
+ * that share a place, the last one has it.
+ */
 static void
 decode_statistics(struct pcap_tcp_decoder *d, struct body *b)
 {
 	const u_char *p = take(b, ISB_FIXED);
-	struct pcap_tcp_interface *i;
+	struct pcap_tcp_reported *i;
+	uint32_t id = p == NULL ? UINT32_MAX : get32(p, d->swapped);
 
-	if (p == NULL || get32(p, d->swapped) >= d->ninterfaces)
+	if (id >= d->ninterfaces)
 		return;
-	i = &d->interfaces[get32(p, d->swapped)];
-	while (next_option(d, b) && b->code != OPT_ENDOFOPT) {
+	i = &d->reported[id % PCAP_TCP_MAX_REPORTED];
+	if (i->section != d->section || i->interface != id)
+		*i = (struct pcap_tcp_reported){ d->section, id, 0, 0 };
+	while (next_option(d, b)) {
 		if (b->length == 8 && b->code == ISB_IFDROP)
 			add_growth(&d->shared->if_dropped,
 			    &i->if_dropped, get64(b->value, d->swapped));
@@ -309,27 +325,47 @@ decode_statistics(struct pcap_tcp_decoder *d, struct body *b)
 	}
 }
 
+/* Some senders pad a block and leave the padding out of its length. */
+static uint32_t
+round_length(const u_char *p, int swapped)
+{
+	uint32_t length = get32(p, swapped);
+
+	return (length > INT_MAX ? length : (length + 3) & ~3U);
+}
+
+/* Goes on skipping a block, as it arrives. */
+static enum pcap_tcp_decoded
+skip(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
+{
+	size_t body = d->skip - 4 < in->left ? d->skip - 4 : in->left;
+
+	pcap_tcp_take(d, in, body);
+	d->skip -= (uint32_t)body;
+	if (in->left < 4)
+		return (pcap_tcp_more(in, d->skip > 4 ? 1 : 4));
+	if (d->skipped - get32(in->next, d->swapped) > 3)
+		return (pcap_tcp_malformed(d, BAD_TRAILER));
+	pcap_tcp_take(d, in, 4);
+	d->skip = 0;
+	return (PCAP_TCP_DONE);
+}
+
 /* PCAP_TCP_DONE if the block has a sane length and all of it is here. */
 static enum pcap_tcp_decoded
 check_length(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
-    int swapped)
+    int swapped, uint32_t length)
 {
-	uint32_t length = get32(in->next + 4, swapped);
-
 	if (length < BLOCK_OVERHEAD)
 		return (pcap_tcp_malformed(d, "block in the pcapng stream has "
 		    "a length of %u < %u", length, BLOCK_OVERHEAD));
-	if (length % 4 != 0)
-		return (pcap_tcp_malformed(d, "block in the pcapng stream has "
-		    "a length of %u that is not a multiple of 4", length));
 	if (length > d->max_block)
 		return (pcap_tcp_malformed(d, "pcapng block size %u > maximum "
 		    "%u", length, d->max_block));
 	if (in->left < length)
 		return (pcap_tcp_more(in, length));
-	if (get32(in->next + length - 4, swapped) != length)
-		return (pcap_tcp_malformed(d, "block total length in header "
-		    "and trailer don't match"));
+	if (length - get32(in->next + length - 4, swapped) > 3)
+		return (pcap_tcp_malformed(d, BAD_TRAILER));
 	return (PCAP_TCP_DONE);
 }
 
@@ -341,6 +377,8 @@ decode_block(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 	struct body b;
 	uint32_t length;
 
+	if (d->skip > 0)
+		return (skip(d, in));
 	if (in->left < BLOCK_OVERHEAD)
 		return (pcap_tcp_more(in, BLOCK_OVERHEAD));
 	b.type = get32(in->next, d->swapped);
@@ -348,10 +386,16 @@ decode_block(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 		return (pcap_tcp_pcapng_start(d, in));
 	if (b.type != BT_EPB && pcap_tcp_is_pcap_header(in->next))
 		return (PCAP_TCP_RESTART);
-	decoded = check_length(d, in, d->swapped);
+	length = round_length(in->next + 4, d->swapped);
+	/* No interface and no packet. */
+	if (length > d->max_block && length <= INT_MAX && b.type > BT_SPB &&
+	    b.type != BT_EPB) {
+		d->skip = d->skipped = length;
+		return (skip(d, in));
+	}
+	decoded = check_length(d, in, d->swapped, length);
 	if (decoded != PCAP_TCP_DONE)
 		return (decoded);
-	length = get32(in->next + 4, d->swapped);
 	b.data = in->next + BLOCK_HEADER;
 	b.left = length - BLOCK_OVERHEAD;
 
@@ -388,7 +432,7 @@ pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	const u_char *p = in->next;
 	int first = d->run != run;
 	int swapped = get32(p + 8, 0) != BYTE_ORDER_MAGIC;
-	uint32_t length = get32(p + 4, swapped);
+	uint32_t length = round_length(p + 4, swapped);
 	enum pcap_tcp_decoded decoded;
 	uint16_t major, minor;
 
@@ -405,7 +449,7 @@ pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	if (major != 1 || (first && minor != 0 && minor != 2))
 		return (pcap_tcp_malformed(d, "unsupported pcapng version "
 		    "%u.%u", major, minor));
-	decoded = !first ? check_length(d, in, swapped) :
+	decoded = !first ? check_length(d, in, swapped, length) :
 	    in->left < length ? pcap_tcp_more(in, length) : PCAP_TCP_DONE;
 	if (decoded != PCAP_TCP_DONE)
 		return (decoded);
@@ -414,6 +458,7 @@ pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	d->version_minor = minor;
 	d->max_block = BLOCK_MAX;
 	d->ninterfaces = 0;
+	d->section++;
 	d->run = run;
 	pcap_tcp_take(d, in, length);
 	return (PCAP_TCP_DONE);

@@ -15,8 +15,12 @@
 
 #define MAX_EXTRA_BYTES	(256 * 1024 * 1024)
 
-/* rpcap's text; dumpcap takes any other one for a bug of its own. */
+/*
+ * rpcap's texts, all of one and the beginning of another: dumpcap asks its
+ * users to report any other one, as a bug of Wireshark's.
+ */
 #define TERMINATED	"The other host terminated the connection."
+#define DAMAGED		"Is the server properly installed? "
 
 int
 pcap_tcp_stream_init(struct pcap_tcp_stream *s,
@@ -36,7 +40,6 @@ pcap_tcp_stream_init(struct pcap_tcp_stream *s,
 void
 pcap_tcp_stream_free(struct pcap_tcp_stream *s)
 {
-	pcap_tcp_decoder_free(&s->decoder);
 	if (s->extra_bytes != NULL && s->buffer != NULL)
 		*s->extra_bytes -= s->capacity - PCAP_TCP_BUFFER_SIZE;
 	free(s->buffer);
@@ -77,19 +80,21 @@ explain(struct pcap_tcp_stream *s, int error)
 enum pcap_tcp_progress
 pcap_tcp_stream_fail(struct pcap_tcp_stream *s, int error)
 {
+	int within = s->in.left > 0 || s->decoder.skip > 0;
+
 	s->errnum = error != 0 ? error : ECONNRESET;
 	if (!s->decoder.started) {
 		explain(s, error);
 		return (PCAP_TCP_UNREACHABLE);
 	}
-	if (error == 0 && s->in.left == 0) {
+	if (error == 0 && !within) {
 		snprintf(s->error, sizeof(s->error), "end of stream");
 		s->errnum = 0;
 		return (PCAP_TCP_END);
 	}
 	/* TLS that is cut off between two records is worth a word. */
 	if (error == 0 || error == ECONNRESET ||
-	    (error == ECONNABORTED && s->in.left > 0))
+	    (error == ECONNABORTED && within))
 		snprintf(s->error, sizeof(s->error), TERMINATED);
 	else
 		explain(s, error);
@@ -146,8 +151,9 @@ pcap_tcp_stream_read(struct pcap_tcp_stream *s, size_t most)
 	ssize_t n;
 
 	if (s->decoder.failed) {
-		snprintf(s->error, sizeof(s->error), "%.90s: %s", s->peer,
-		    s->decoder.error);
+		snprintf(s->error, sizeof(s->error), "%s%.*s: %s",
+		    s->decoder.started ? DAMAGED : "",
+		    s->decoder.started ? 55 : 90, s->peer, s->decoder.error);
 		s->errnum = EPROTO;
 		return (PCAP_TCP_FAILED);
 	}

@@ -285,7 +285,8 @@ open_streams(pcap_t *p)
 		.events = &pt->events,
 		.decoding.linktypes = &pcap_tcp_linktypes,
 		.decoding.precision = p->opt.tstamp_precision,
-		.decoding.dlt = pt->dlt
+		.decoding.dlt = pt->dlt,
+		.decoding.dlt_is_given = pt->dlt != -1
 	};
 	int hold = p->opt.timeout > 0 && p->opt.timeout < MAX_HOLD ?
 	    p->opt.timeout : MAX_HOLD;

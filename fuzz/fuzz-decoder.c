@@ -5,7 +5,7 @@
  * fuzz-decoder - a libFuzzer target: the decoder, whole and in segments
  *
  * The input is a byte that the sizes of segments and batches come from, a byte
- * for the precision, and a stream.  Decoded as it arrives in segments, each in
+ * for the precision and for a link type that is given, and a stream.  Decoded as it arrives in segments, each in
  * a block of its own so that a read behind it is noticed, and in batches, the
  * first of them of no record, it has to give what it gives at once.
  */
@@ -105,9 +105,10 @@ decode_batch(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
  */
 static void
 decode(const uint8_t *stream, size_t size, size_t step, size_t n,
-    int precision, struct outcome *o)
+    int precision, int dlt, struct outcome *o)
 {
-	struct pcap_tcp_decoding shared = { &linktypes, precision, -1, 0, 0 };
+	struct pcap_tcp_decoding shared = { .linktypes = &linktypes,
+	    .precision = precision, .dlt = dlt, .dlt_is_given = dlt != -1 };
 	struct pcap_tcp_decoder d;
 	struct pcap_tcp_input in = { NULL, 0, 1 };
 	size_t here = 0;
@@ -129,7 +130,6 @@ decode(const uint8_t *stream, size_t size, size_t step, size_t n,
 	o->error = d.failed;
 	o->offset = d.offset;
 	o->dropped = shared.dropped + shared.if_dropped;
-	pcap_tcp_decoder_free(&d);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -138,15 +138,16 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct outcome whole, parts;
-	int precision;
+	int precision, dlt;
 
 	if (size < 2)
 		return (0);
 	precision = data[1] & 1 ? PCAP_TSTAMP_PRECISION_NANO :
 	    PCAP_TSTAMP_PRECISION_MICRO;
-	decode(data + 2, size - 2, 0, MAX_BATCH, precision, &whole);
+	dlt = data[1] & 2 ? DLT_EN10MB : -1;
+	decode(data + 2, size - 2, 0, MAX_BATCH, precision, dlt, &whole);
 	decode(data + 2, size - 2, data[0] % 64 + 1U, data[0] / 64 + 1U,
-	    precision, &parts);
+	    precision, dlt, &parts);
 	check(memcmp(&whole, &parts, sizeof(whole)) == 0);
 	return (0);
 }

@@ -8,7 +8,7 @@ import pytest
 from conftest import (ASAN, READER, SAMPLE, SYSTEM, in_namespace, need,
                       read_device, run, wait_until)
 from pcapfile import (KUZNETZOV, NSEC, USEC, epb, header, idb, numbered,
-                      packets, pcap, record, shb)
+                      packets, pb, pcap, record, shb, spb)
 
 DATA = numbered(1)[0][2]
 ORDERS = {"little": "<", "big": ">"}
@@ -172,11 +172,20 @@ def test_write_in_files_of_a_second(serve, start, tmp_path):
     assert [f.stat().st_size for f in files()] == [100, 100]
 
 
-def test_snapshot_lengths(serve, read_file):
-    """The stream's own cuts like the file's, the program's cuts further."""
-    data = header(snaplen=48) + b"".join(
-        record(*p) for p in packets(SAMPLE))
-    assert read_device(serve([data]).device) == read_file(data)
+@pytest.mark.parametrize("stream", [
+    header(snaplen=48) + record(*numbered(1)[0]),
+    shb() + idb(snaplen=48) + epb(0, 5, DATA),
+    shb() + idb(snaplen=48) + pb(0, 5, DATA),
+    shb() + idb(snaplen=48) + spb(DATA)], ids=["pcap", "epb", "pb", "spb"])
+def test_a_packet_longer_than_its_stream_promised_is_whole(serve, stream):
+    """sf-pcap.c cuts it, sf-pcapng.c takes it for a fault."""
+    result = run(READER, "-p", serve([stream]).device)
+    assert " 60 60 " in result.stdout
+    assert "END -2 end of stream" in result.stdout
+
+
+def test_the_programs_snapshot_length_cuts(serve):
+    data = SAMPLE.read_bytes()
     result = run(READER, "-p", "-s", "10", serve([data]).device)
     assert {li.split()[2] for li in result.stdout.splitlines()
             if li[0] == "P"} == {"10"}

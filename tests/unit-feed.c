@@ -758,7 +758,7 @@ a_sender_of_another_link_type_goes(void **state)
 	assert_int_equal(run_feed(), PCAP_TCP_WAIT);
 	assert_int_equal(feed.peers.nsenders, 1);
 	assert_string_equal(feed.fault, "c: the link type is RAW, the "
-	    "device's is unknown (at byte 0 of the stream)");
+	    "device's is 1 (at byte 0 of the stream)");
 }
 
 /* Connects to a server, which sends a header. */
@@ -928,9 +928,9 @@ the_first_fault_is_told_and_forgotten(void **state)
 	assert_int_equal(write(fd[0], "?", 1), 1);
 	close(fd[0]);
 	close(fd[1]);
-	snprintf(text, sizeof(text), "%s: invalid packet capture length "
-	    "4294967295, bigger than snaplen of 65535 (at byte 24 of the "
-	    "stream)", server_path[1]);
+	snprintf(text, sizeof(text), "Is the server properly installed? %s: "
+	    "invalid packet capture length 4294967295, bigger than maximum of "
+	    "262144 (at byte 24 of the stream)", server_path[1]);
 	assert_int_equal(run_to_end(), PCAP_TCP_FAILED);
 	assert_string_equal(errbuf, text);
 	/* The other one comes back and ends. */

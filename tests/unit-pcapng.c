@@ -121,6 +121,40 @@ reads_pcapng_in_both_orders(void **state)
 	}
 }
 
+/* An SPB has no captured length: its interface's snapshot length tells. */
+static void
+takes_packets_beyond_the_snapshot_length_whole(void **state)
+{
+	static const struct {
+		uint32_t len;
+		size_t data;	/* with the padding */
+		uint32_t caplen;
+	} spbs[] = {
+		{ 29, 32, 29 }, { 150, 32, 30 }, { 32, 32, 30 },
+		{ 33, 36, 33 }, { 150, 152, 150 }, { 150, 40, 30 },
+	};
+	size_t i;
+
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_section();
+	put_interface(30, 6, 0);
+	put_interface(100, 6, 0);
+	assert_start();
+	put_packet(0, 0, 1, 60, 60, 60);
+	assert_record(0, 1, 60, 60);
+	for (i = 0; i < sizeof(spbs) / sizeof(spbs[0]); i++) {
+		begin_block(3);
+		put(spbs[i].len, 4);
+		put_data(spbs[i].data);
+		end_block();
+		assert_record(0, 0, spbs[i].caplen, spbs[i].len);
+	}
+	/* The block is what it has to be in. */
+	put_packet(0, 0, 1, 61, 61, 60);
+	assert_error("too short");
+}
+
 static void
 waits_for_the_last_byte_of_a_block(void **state)
 {
@@ -168,6 +202,115 @@ scales_binary_fractions(void **state)
 		assert_start();
 		assert_record(cases[i].sec, cases[i].nsec, 0, 0);
 	}
+}
+
+/* Decodes what there is, of a stream that is longer than the array. */
+static void
+assert_taken(size_t records)
+{
+	struct pcap_tcp_record r[8];
+
+	assert_int_equal(decode_batch(stream_len, 1, r, 8), records);
+	assert_int_equal(decoder.offset, stream_len);
+	stream_len = 0;
+	decoder.offset = 0;
+}
+
+/* From interface i on, n more, all alike or of two units in turn. */
+static void
+put_interfaces(uint32_t i, uint32_t n, uint32_t kinds)
+{
+	for (; n > 0; n--, i++) {
+		put_interface(0, i % kinds == 0 ? 3 : 0, 0);
+		assert_taken(0);
+	}
+}
+
+/* A packet of the interface has the time that its units make of 5000. */
+static void
+assert_interface(uint32_t i, uint32_t sec)
+{
+	put_packet(i, 0, 5000, 0, 0, 0);
+	assert_record(sec, 0, 0, 0);
+	assert_taken(0);
+}
+
+static void
+keeps_interfaces_that_are_alike_in_no_more_memory(void **state)
+{
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_section();
+	put_interfaces(0, 200000, 1);
+	put_interfaces(200001, 1, 2);
+	put_interfaces(0, 200000, 1);
+	assert_true(decoder.nentries == 3);
+	assert_interface(0, 5);
+	assert_interface(199999, 5);
+	assert_interface(200000, 5000);
+	assert_interface(200001, 5);
+	assert_interface(400000, 5);
+	put_packet(400001, 0, 5000, 0, 0, 0);
+	assert_error("interface 400001, but there's no Interface Description "
+	    "Block");
+	/* A section has its own. */
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_section();
+	put_interfaces(0, 2, 2);
+	put_section();
+	put_interfaces(1, 1, 2);
+	assert_interface(0, 5000);
+	put_packet(1, 0, 5000, 0, 0, 0);
+	assert_error("interface 1, but there's no Interface Description");
+}
+
+/* The first 4096 and the last 2048 are there in any case. */
+static void
+forgets_interfaces_when_there_are_too_many(void **state)
+{
+	uint32_t i, n = 30001;
+
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_section();
+	put_interfaces(0, n, 2);
+	for (i = 0; i < 4096; i++)
+		assert_interface(i, i % 2 == 0 ? 5 : 5000);
+	for (i = n - 2048; i < n; i++)
+		assert_interface(i, i % 2 == 0 ? 5 : 5000);
+	put_packet(4096, 0, 5000, 0, 0, 0);
+	assert_error("a packet arrived on interface 4096, whose description "
+	    "had to make room for later ones");
+}
+
+/* A block that is too long to be kept is taken as it arrives. */
+static void
+skips_a_long_block_in_pieces(void **state)
+{
+	uint32_t length = 17 * 1024 * 1024, left = length - 12;
+	size_t i;
+
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	put_section();
+	put_interface(0, 6, 0);
+	assert_taken(0);
+	put(0xbad, 4);
+	put(length, 4);
+	assert_more(stream_len, 12);
+	put(0, 4);
+	assert_taken(0);
+	for (left -= 4; left > 0; left -= (uint32_t)i) {
+		i = left < 1000 ? left : 1000;
+		put_data(i);
+		assert_taken(0);
+	}
+	put(length, 4);
+	for (i = 0; i < 4; i++)
+		assert_more(i, 4);
+	assert_taken(0);
+	put_packet(0, 0, 5, 6, 6, 6);
+	assert_record(0, 5, 6, 6);
 }
 
 static void
@@ -264,8 +407,14 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_pcapng_in_both_orders),
+		cmocka_unit_test(
+		    takes_packets_beyond_the_snapshot_length_whole),
 		cmocka_unit_test(waits_for_the_last_byte_of_a_block),
 		cmocka_unit_test(scales_binary_fractions),
+		cmocka_unit_test(
+		    keeps_interfaces_that_are_alike_in_no_more_memory),
+		cmocka_unit_test(forgets_interfaces_when_there_are_too_many),
+		cmocka_unit_test(skips_a_long_block_in_pieces),
 		cmocka_unit_test(counts_what_the_sender_dropped),
 		cmocka_unit_test(changes_between_formats_and_orders),
 		cmocka_unit_test(changes_within_a_batch),

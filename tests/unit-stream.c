@@ -186,9 +186,10 @@ damage_comes_after_the_records_before_it(void **state)
 	/* No event tells of it. */
 	assert_true(pcap_tcp_stream_pending(&s));
 	reads = fake->reads;
-	assert_over(read_once(), PCAP_TCP_FAILED, EPROTO, NAME
-	    ": invalid packet capture length 2147483647, bigger than snaplen "
-	    "of 65535 (at byte 81 of the stream)");
+	assert_over(read_once(), PCAP_TCP_FAILED, EPROTO,
+	    "Is the server properly installed? " NAME ": invalid packet "
+	    "capture length 2147483647, bigger than maximum of 262144 (at "
+	    "byte 81 of the stream)");
 	assert_int_equal(fake->reads, reads);
 	assert_int_equal(pcap_tcp_stream_decode(&s, 0), 0);
 	assert_false(pcap_tcp_stream_has_record(&s));

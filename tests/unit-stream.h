@@ -65,8 +65,8 @@ start(int precision, int big_endian)
 {
 	stream_len = 0;
 	big = big_endian;
-	pcap_tcp_decoder_free(&decoder);
-	shared = (struct pcap_tcp_decoding){ &linktypes, precision, -1, 0, 0 };
+	shared = (struct pcap_tcp_decoding){ .linktypes = &linktypes,
+	    .precision = precision, .dlt = -1 };
 	pcap_tcp_decoder_init(&decoder, &shared);
 }
 
