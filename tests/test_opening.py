@@ -65,6 +65,8 @@ def test_lists_touch_nothing(peers):
 def test_wireshark_main_window_touches_nothing(peers, start):
     """It runs dumpcap -S, which opens all devices and never reads."""
     need("dumpcap")
+    if ASAN:
+        pytest.skip("dumpcap -S does not end under a preloaded libasan")
     statistics = start("dumpcap", "-S", "-Z", "none", env=peers.env)
     for name in peers.names:
         statistics.wait_for(f"{name}\t0\t0", 2)
