@@ -173,7 +173,7 @@ lost(struct pcap_tcp_feed *f, unsigned int i, enum pcap_tcp_progress why)
 	struct pcap_tcp_peer *p = f->peers.peer[i];
 
 	pcap_tcp_patience_out(&f->patience, i);
-	if (pcap_tcp_peers_is_sender(&f->peers, i)) {
+	if (p->is_sender) {
 		memcpy(f->fault, p->error, sizeof(f->fault));
 		pcap_tcp_peers_drop_sender(&f->peers, i);
 		return (PCAP_TCP_PROGRESS);

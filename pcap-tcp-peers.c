@@ -70,10 +70,11 @@ pcap_tcp_peers_open(struct pcap_tcp_peers *m,
 	if (common->decoding.dlt == -1)
 		return (0);
 	/* A thread that begins while the program forks can leave locks held. */
+	for (i = 0; i < m->ndialed; i++)
+		pcap_tcp_dial_prepare(&m->peer[i]->dial, 0);
 	until = pcap_tcp_now() + MAX_LOOK_AHEAD;
-	for (i = 0; i < 2 * m->ndialed; i++)
-		pcap_tcp_dial_prepare(&m->peer[i % m->ndialed]->dial,
-		    i < m->ndialed ? 0 : until);
+	for (i = 0; i < m->ndialed; i++)
+		pcap_tcp_dial_prepare(&m->peer[i]->dial, until);
 	return (0);
 }
 
@@ -156,7 +157,7 @@ pcap_tcp_peers_add_sender(struct pcap_tcp_peers *m,
  * most, for the longest time.  Returns 0 if there is none.
  */
 static int
-make_room(struct pcap_tcp_peers *m)
+evict_idle(struct pcap_tcp_peers *m)
 {
 	struct pcap_tcp_peer *p, *idle = NULL;
 	unsigned int i;
@@ -183,7 +184,7 @@ accept_sender(struct pcap_tcp_peers *m, struct pcap_tcp_listener *l)
 
 	/* Leave excess senders in the backlog. */
 	if (m->nsenders == PCAP_TCP_MAX_SENDERS) {
-		if (!make_room(m))
+		if (!evict_idle(m))
 			pcap_tcp_listener_pause(l);
 		return (0);
 	}
@@ -238,7 +239,7 @@ check_linktypes(struct pcap_tcp_peers *m)
 		if (p == NULL || !p->stream.decoder.started ||
 		    p->stream.decoder.dlt == first->stream.decoder.dlt)
 			continue;
-		if (!pcap_tcp_peers_is_sender(m, i)) {
+		if (!p->is_sender) {
 			snprintf(m->errbuf, PCAP_ERRBUF_SIZE, "%.60s sends "
 			    "%s, %.60s %s: the sources of a device need one "
 			    "link type", first->name, linktype_name(m, first),
@@ -265,7 +266,7 @@ take_stock(const struct pcap_tcp_peers *m, struct pcap_tcp_standing *s)
 			continue;
 		if (p->stream.decoder.started)
 			s->streams++;
-		else if (pcap_tcp_peers_is_sender(m, i))
+		else if (p->is_sender)
 			continue;
 		else if (!p->failed)
 			s->undecided++;

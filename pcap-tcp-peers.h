@@ -59,12 +59,6 @@ int	pcap_tcp_peers_opened(struct pcap_tcp_peers *m,
 const struct pcap_tcp_peer *pcap_tcp_peers_first_stream(
     const struct pcap_tcp_peers *m);
 
-static inline int
-pcap_tcp_peers_is_sender(const struct pcap_tcp_peers *m, unsigned int i)
-{
-	return (i >= m->ndialed);
-}
-
 /* Takes connections from the listeners that have some.  Returns 1 or 0. */
 int	pcap_tcp_peers_accept(struct pcap_tcp_peers *m);
 

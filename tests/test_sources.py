@@ -445,33 +445,33 @@ def test_unix_socket_that_is_not_there(tmp_path):
         f"cannot connect to {tmp_path}/none: No such file or directory"
 
 
-def test_unix_socket_with_a_full_backlog(tmp_path, start):
-    """connect(2) says EAGAIN then, which is not for ever."""
-    path = str(tmp_path / "busy")
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(path)
+@pytest.fixture
+def busy(tmp_path):
+    """A listening Unix socket whose backlog has one connection and is full."""
+    with socket.socket(socket.AF_UNIX) as server, \
+            socket.socket(socket.AF_UNIX) as first:
+        server.bind(str(tmp_path / "busy"))
         server.listen(0)
-        with socket.socket(socket.AF_UNIX) as first:
-            first.connect(path)
-            reader = start(READER, f"unix:{path}")
-            reader.wait_until_blocked()
-            server.accept()[0].close()
-        conn = server.accept()[0]
-        conn.sendall(TEN)
-        conn.close()
-        assert reader.end() == 0
+        first.connect(server.getsockname())
+        yield server
+
+
+def test_unix_socket_with_a_full_backlog(busy, start):
+    """connect(2) says EAGAIN then, which is not for ever."""
+    reader = start(READER, f"unix:{busy.getsockname()}")
+    reader.wait_until_blocked()
+    busy.accept()[0].close()
+    conn = busy.accept()[0]
+    conn.sendall(TEN)
+    conn.close()
+    assert reader.end() == 0
     assert stats(reader.lines)["packets"] == 10
 
 
-def test_unix_socket_whose_backlog_stays_full(tmp_path):
-    path = str(tmp_path / "busy")
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(path)
-        server.listen(0)
-        with socket.socket(socket.AF_UNIX) as first:
-            first.connect(path)
-            assert cause(f"unix:{path},timeout=1") == \
-                f"cannot connect to {path}: Connection timed out"
+def test_unix_socket_whose_backlog_stays_full(busy):
+    path = busy.getsockname()
+    assert cause(f"unix:{path},timeout=1") == \
+        f"cannot connect to {path}: Connection timed out"
 
 
 def test_unix_path_too_long():
