@@ -98,8 +98,9 @@ stamp(const struct source *s, int64_t at)
 	case STILL:
 		return (s->ahead);
 	case RANDOM:
-		return ((int64_t)((uint64_t)any(INT64_MAX) << 1 |
-		    (uint64_t)any(2)));
+		/* As a time_t of 32 bits has it. */
+		return ((any(1LL << 32) - (1LL << 31)) * SECOND +
+		    any(SECOND));
 	case EXTREME:
 		return (any(2) ? INT64_MIN : INT64_MAX);
 	case BACKWARDS:

@@ -237,7 +237,10 @@ three_and_one_is_an_hour_ahead(void **state)
 	}
 }
 
-/* Its clock may be as it likes: it is not slowed down. */
+/*
+ * Its clock may be as it likes: it is not slowed down, or, where its stamps are
+ * random, by a hold.
+ */
 static void
 a_fast_one_whose_clock_is_wrong(void **state)
 {
@@ -254,8 +257,10 @@ a_fast_one_whose_clock_is_wrong(void **state)
 			s[4].halves = (int)halves;
 			w.quiet_until = 2 * HOLD;
 			simulate(&w, 10 * SECOND);
-			for (i = 0; i < 5; i++)
+			for (i = 0; i < 4; i++)
 				assert_in_time(i, HOLD + HOLD / 2);
+			assert_in_time(4, clock == RANDOM ? 2 * HOLD :
+			    HOLD + HOLD / 2);
 			assert_in_order();
 		}
 	}
@@ -389,7 +394,9 @@ beside_one_at_full_speed(void **state)
 	}
 }
 
-/* More than the reader can take: each a third. */
+/*
+ * More than the reader can take: each a third, or less where stamps are random.
+ */
 static void
 fair_shares(void **state)
 {
@@ -403,7 +410,9 @@ fair_shares(void **state)
 		s[2].ahead = HOUR;
 		simulate(&w, 10 * SECOND);
 		for (i = 0; i < 3; i++)
-			assert_in_range(s[i].delivered, 100000, 350000);
+			assert_in_range(s[i].delivered,
+			    clock == RANDOM && i == 2 ? 60000 : 100000,
+			    350000);
 		/* Those two share alike, and are in order. */
 		assert_in_range(s[0].delivered, s[1].delivered * 9 / 10,
 		    s[1].delivered * 11 / 10);
@@ -420,12 +429,12 @@ sixty_four_at_full_speed(void **state)
 	(void)state;
 	for (slow = 0; slow < 2; slow++) {
 		sources(64, 0);
-		w.cost = slow ? SLOW : 200;
+		w.cost = slow ? SLOW : 1000;
 		for (i = 0; i < 64; i++) {
 			s[i].step = 64;
 			s[i].ahead = i;
 		}
-		simulate(&w, 5 * SECOND);
+		simulate(&w, SECOND);
 		assert_in_order();
 		for (i = 1; i < 64; i++)
 			assert_in_range(s[i].delivered, s[0].delivered - 1,
