@@ -1,8 +1,6 @@
 """Wireshark's own window, under a virtual display: it opens every named
 device at start, and may only touch the one that is captured from."""
 
-import os
-
 import pytest
 
 from conftest import (ASAN, OURS, SYSTEM, free_port, is_listening, need, run,
@@ -18,14 +16,11 @@ pytestmark = pytest.mark.skipif(ASAN, reason="Wireshark does not start under "
 @pytest.fixture
 def display(start):
     need("wireshark", "Xvfb", "xdotool")
-    number = 90
-    while os.path.exists(f"/tmp/.X11-unix/X{number}") or \
-            os.path.exists(f"/tmp/.X{number}-lock"):
-        number += 1
-    start("Xvfb", f":{number}", "-screen", "0", "1000x620x24", env=SYSTEM)
-    wait_until(lambda: os.path.exists(f"/tmp/.X11-unix/X{number}"),
-               "there is a display")
-    return f":{number}"
+    # It chooses its number, and says it on its standard output when it is ready.
+    # Else it would start anew, and refuse clients, after each xdotool.
+    server = start("Xvfb", "-displayfd", 1, "-noreset",
+                   "-screen", "0", "1000x620x24", env=SYSTEM)
+    return ":" + server.wait_for(r"^\d+$")
 
 
 @pytest.fixture
@@ -51,21 +46,29 @@ def window(display, start, tmp_path):
             return run("xdotool", *what, env=dict(SYSTEM, DISPLAY=display))
 
         def wait_for(self, title):
-            wait_until(lambda: self.do("search", "--onlyvisible", "--name",
-                                       title).stdout, f"title {title}")
-            found = self.do("search", "--onlyvisible", "--name", title).stdout
-            return found.split()[0]
+            def find():
+                assert self.program.process.poll() is None, \
+                    (self.program.process.returncode, self.program.errors)
+                return self.do("search", "--onlyvisible", "--name",
+                               title).stdout
+            wait_until(find, f"title {title}")
+            return find().split()[0]
 
-        def key(self, title, key):
+        def key(self, title, *keys):
             self.do("windowfocus", "--sync", self.wait_for(title))
-            self.do("key", key)
+            self.do("key", *keys)
 
-        def packets(self):
-            """Of the newest capture file, as far as it is written."""
-            files = sorted(tmp_path.glob("wireshark_*.pcapng"),
-                           key=lambda p: p.stat().st_mtime)
-            return 0 if not files else run(
-                "tshark", "-r", files[-1], env=SYSTEM).stdout.count("\n")
+        def wait_for_packets(self, count, before=()):
+            """Returns the files that are there now."""
+            def packets():
+                new = files() - set(before)
+                return new and run("tshark", "-r", new.pop(),
+                                   env=SYSTEM).stdout.count("\n")
+
+            def files():
+                return set(tmp_path.glob("wireshark_*.pcapng"))
+            wait_until(lambda: packets() == count, f"{count} packets")
+            return files()
 
     return Window
 
@@ -91,11 +94,12 @@ def test_start_list_capture_stop_restart(window, serve):
 
     wireshark.key("The Wireshark Network Analyzer", "ctrl+e")
     wireshark.wait_for("Capturing from alpha")
-    wait_until(lambda: wireshark.packets() == 10, "ten packets")
+    files = wireshark.wait_for_packets(10)
     wireshark.key("Capturing from alpha", "ctrl+r")
     wait_until(lambda: one_shot.connections == 2, "a restart")
-    wait_until(lambda: wireshark.packets() == 10, "ten packets again")
-    wireshark.key("Capturing from alpha", "ctrl+e")
+    wireshark.wait_for_packets(10, before=files)
+    # The filter's line has the focus, and ctrl+e is its end: the menu instead.
+    wireshark.key("Capturing from alpha", "alt+c", "t")
     wireshark.wait_for(r"^\*alpha")
     assert (one_shot.connections, silent.connections,
             is_listening(listening)) == (2, 0, False)
