@@ -5,9 +5,7 @@
  * pcap-tcp-linktype.c - what libpcap knows of link types
  */
 
-#ifdef HAVE_CONFIG_H
 #include <config.h>
-#endif
 
 #include <stdlib.h>
 

@@ -5,9 +5,7 @@
  * pcap-tcp-openssl.c - loads OpenSSL 3
  */
 
-#ifdef HAVE_CONFIG_H
 #include <config.h>
-#endif
 
 #ifdef PCAP_TCP_TLS
 

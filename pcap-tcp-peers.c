@@ -5,9 +5,7 @@
  * pcap-tcp-peers.c - who belongs to a device
  */
 
-#ifdef HAVE_CONFIG_H
 #include <config.h>
-#endif
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,9 +5,7 @@
  * pcap-tcp-tls.c - TLS over a connection, by OpenSSL 3
  */
 
-#ifdef HAVE_CONFIG_H
 #include <config.h>
-#endif
 
 #include <stdio.h>
 

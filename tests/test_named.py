@@ -194,7 +194,7 @@ def test_the_file_of_the_system(serve, tmp_path):
     result = in_namespace(
         f"mount -t tmpfs none {folder}", f"mkdir {folder}/pcap-tcp",
         "echo sensor1 tcp:10.0.0.5 The one of the system > "
-        f"{folder}/pcap-tcp/devices", "tcpdump -D")
+        f"{folder}/pcap-tcp/devices", "unset PCAP_TCP_DEVICES; tcpdump -D")
     assert "sensor1 (The one of the system)" in result.stdout, result
 
 

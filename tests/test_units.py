@@ -97,9 +97,12 @@ def test_unit_elsewhere(name, host, tmp_path):
     if library is None:
         pytest.skip(f"the archive has no cmocka for {architecture}")
     files = module_files(built(name))
+    # That of the build has OpenSSL.
+    (tmp_path / "config.h").touch()
     program = tmp_path / name
     result = run(f"{triplet}-gcc", "-std=gnu99", "-g", "-O2", "-Wall",
-                 "-Wextra", "-Wconversion", "-Werror", "-I", usr / "include",
+                 "-Wextra", "-Wconversion", "-Werror",
+                 "-I", tmp_path, "-I", usr / "include",
                  "-I", BUILD / "libpcap", "-I", SOURCE, "-o", program,
                  HERE / f"{name}.c", *[SOURCE / file for file in files],
                  library, env=SYSTEM)

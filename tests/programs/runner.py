@@ -21,15 +21,28 @@ NOBODY = 65534
 CHUNK = 32768
 
 
-USUAL = 0.03    # seconds that an idle machine takes for what pace() runs
+USUAL = 0.03    # seconds that an idle machine takes for what Pace runs
 
 
-def pace():
+class Pace:
     """How many times as long as on an idle machine things take beside what
-    else this one does: as a program does that starts and ends at once."""
-    began = time.monotonic()
-    subprocess.run([sys.executable, "-S", "-c", ""], check=True)
-    return max(1.0, (time.monotonic() - began) / USUAL)
+    else this one does: as a program does that starts and ends at once. It is
+    asked at each wait, and looks every other second."""
+
+    def __init__(self):
+        self.lock, self.then, self.found = threading.Lock(), 0.0, 1.0
+
+    def __call__(self):
+        with self.lock:
+            began = time.monotonic()
+            if began - self.then > 2:
+                subprocess.run([sys.executable, "-S", "-c", ""], check=True)
+                self.then = time.monotonic()
+                self.found = max(1.0, (self.then - began) / USUAL)
+            return self.found
+
+
+pace = Pace()
 
 
 def wait(condition, seconds):

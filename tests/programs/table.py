@@ -30,8 +30,8 @@ NIDS = (r"libnet_open_raw4\(\).*not permitted|.*Bad file descriptor",
 THREAD = (None, "one thread opens the device and another takes signals: it "
           "ends at once or, at the latest, at timeout=N")
 
-ARGUS = (r"ArgusOpenInterface lo: interrupted while waiting.*", "waits a "
-         "second of its own after a device that does not open")
+LAZY = (None, "opens a named device, which connects at the first read, and "
+        "shows no error of that")
 
 LIST = "lo", "has a list of interfaces of its own"
 
@@ -77,7 +77,7 @@ PROGRAMS = [
     dict(name="argus", packages="argus-server argus-client",
          named=("lo", "asks the kernel for the flags of an interface of this "
                 "name, and ends silently if there is none"),
-         known={"int opening": ARGUS, "term opening": ARGUS},
+         known={"refused": LAZY},
          run="argus -X -i DEV -w out.argus [[- port 53]]",
          offline="argus -X -r FILE -w out.argus [[- port 53]]",
          fresh=True,
@@ -278,10 +278,12 @@ PROGRAMS = [
          post="cut -d, -f1-5 assets",
          known={"user": (r"Must be root!", "a check of its own")}),
     dict(name="bettercap", packages="bettercap", named=LIST,
+         known={"refused": LAZY},
          run="bettercap -no-colors -iface DEV -eval 'net.sniff on'"),
     dict(name="nast", packages="nast", root=True, run="nast -i DEV",
          named=("lo", "libnet asks the kernel for the interface"),
-         known={"user": (r"You must be root.*", "a check of its own")}),
+         known={"user": (r"You must be root.*", "a check of its own"),
+                "refused": LAZY}),
     dict(name="netsniff-ng", packages="netsniff-ng", root=True,
          run="netsniff-ng --in DEV",
          known={"opens": (r"Cannot open file tcp:.*", "captures without "
