@@ -210,7 +210,7 @@ parse_sources(struct pcap_tcp_device *device, char *texts,
 
 struct option {
 	const char *name;
-	enum { SECONDS, YES_NO, TEXT, HOST } kind;
+	enum { SECONDS, YES_NO, CLOCK, TEXT, HOST } kind;
 	void *field;	/* an int *, or a const char ** */
 	int low;	/* the least of SECONDS; what "no" stands for */
 };
@@ -237,6 +237,13 @@ parse_value(const struct option *o, const char *value, const struct error *err)
 		if (words[i] == NULL)
 			return (refuse(err, o->name, value, "yes or no"));
 		*number = i % 2 != 0 ? 1 : o->low;
+		return (0);
+
+	case CLOCK:
+		*number = strcasecmp(value, "arrival") == 0;
+		if (!*number && strcasecmp(value, "sender") != 0)
+			return (refuse(err, o->name, value,
+			    "sender or arrival"));
 		return (0);
 
 	case TEXT:
@@ -278,6 +285,7 @@ parse_options(struct pcap_tcp_device *device, char *text,
 		{ "reconnect", YES_NO, &device->reconnect,
 		    PCAP_TCP_RECONNECT_NO },
 		{ "verify", YES_NO, &device->verify, 0 },
+		{ "timestamps", CLOCK, &device->arrival, 0 },
 		{ "linktype", TEXT, &device->linktype, 0 },
 		{ "ca", TEXT, &device->ca, 0 },
 		{ "cert", TEXT, &device->cert, 0 },
@@ -295,8 +303,8 @@ parse_options(struct pcap_tcp_device *device, char *text,
 			o++;
 		if (o->name == NULL)
 			return (refuse(err, "option", name, "one of timeout, "
-			    "reconnect, keepalive, linktype, ca, cert, key, "
-			    "verify, servername"));
+			    "reconnect, keepalive, timestamps, linktype, ca, "
+			    "cert, key, verify, servername"));
 		value = rest != NULL ? rest : o->kind == YES_NO ? "yes" : "";
 		if (parse_value(o, value, err) == -1)
 			return (-1);

@@ -73,6 +73,7 @@ struct pcap_tcp_device {
 	int keepalive;		/* seconds */
 	int reconnect;		/* one of PCAP_TCP_RECONNECT_ */
 	int verify;
+	int arrival;		/* Time stamps are those of arrival. */
 	const char *linktype;
 	const char *ca;
 	const char *cert;

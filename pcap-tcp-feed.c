@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "pcap-tcp-address.h"
 #include "pcap-tcp-feed.h"
@@ -390,6 +391,29 @@ advance_all(struct pcap_tcp_feed *f)
 	return (all);
 }
 
+/*
+ * The time stamps of what arrives: one for a round of reads, so that nobody has
+ * to be waited for, and never an earlier one, whatever becomes of the clock.
+ */
+static void
+set_arrival(struct pcap_tcp_feed *f)
+{
+	struct pcap_tcp_decoding *decoding = &f->peers.common.decoding;
+	struct pcap_tcp_record r;
+	struct timespec ts;
+	int64_t key;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	r.h.ts.tv_sec = ts.tv_sec;
+	r.h.ts.tv_usec = decoding->precision == PCAP_TSTAMP_PRECISION_NANO ?
+	    ts.tv_nsec : ts.tv_nsec / 1000;
+	key = pcap_tcp_merge_key(&f->patience.merge, &r);
+	if (key > f->patience.floor) {
+		f->patience.floor = key;
+		decoding->arrived = r.h.ts;
+	}
+}
+
 enum pcap_tcp_progress
 pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 {
@@ -398,6 +422,8 @@ pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 	f->must_advance = 0;
 	f->has_advanced = 1;
 	set_read_size(f);
+	if (f->peers.common.decoding.stamps_arrival)
+		set_arrival(f);
 	if (f->is_open && is_single(f))
 		return (needs_read(f, f->peers.peer[0]) ? advance_one(f, 0) :
 		    PCAP_TCP_WAIT);

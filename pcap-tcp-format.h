@@ -28,9 +28,11 @@ struct pcap_tcp_decoding {
 	int precision;		/* PCAP_TSTAMP_PRECISION_ of the records */
 	int dlt;		/* the device's link type, -1: not known yet */
 	int dlt_is_given;	/* by linktype= */
+	int stamps_arrival;	/* Time stamps are this, not the senders': */
+	struct timeval arrived;	/* when what is read now did; see precision */
 	/* What the senders say they dropped, all streams together. */
 	uint64_t dropped;	/* isb_osdrop */
-	uint64_t if_dropped;	/* isb_ifdrop */
+	uint64_t if_dropped;	/* isb_ifdrop, and streams that are damaged */
 };
 
 /* Bytes that have arrived and are not decoded. */

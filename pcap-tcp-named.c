@@ -7,9 +7,7 @@
 
 #define _GNU_SOURCE	/* secure_getenv() */
 
-#ifdef HAVE_CONFIG_H
 #include <config.h>
-#endif
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pcap-tcp-address.h"
 #include "pcap-tcp-device.h"
 #include "pcap-tcp-linktype.h"
 #include "pcap-tcp-named.h"
@@ -118,6 +117,18 @@ pcap_tcp_named_parse(const struct pcap_tcp_named *n,
 		snprintf(errbuf, size, "line %u of %.110s: %s", n->line,
 		    n->path, why);
 	return (-1);
+}
+
+void
+pcap_tcp_named_explain(const struct pcap_tcp_named *n, char *errbuf,
+    size_t size)
+{
+	if (n->error != 0)
+		pcap_tcp_fmt_errno(errbuf, size, n->error, "cannot read %s",
+		    n->path);
+	else
+		snprintf(errbuf, size, "neither an interface nor in %s",
+		    n->path);
 }
 
 void

@@ -50,6 +50,10 @@ int	pcap_tcp_named_find(struct pcap_tcp_named *n, const char *name);
 int	pcap_tcp_named_parse(const struct pcap_tcp_named *n,
     struct pcap_tcp_device *device, int *dlt, char *errbuf, size_t size);
 
+/* Why there is no such name, in one line; n->path is set. */
+void	pcap_tcp_named_explain(const struct pcap_tcp_named *n, char *errbuf,
+    size_t size);
+
 /* To be called after each of these in any case. */
 void	pcap_tcp_named_close(struct pcap_tcp_named *n);
 

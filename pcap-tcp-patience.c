@@ -21,6 +21,7 @@ pcap_tcp_patience_init(struct pcap_tcp_patience *p, int hold,
 	p->hold = hold;
 	p->hold_ticks = hold * per_second / 1000;
 	p->new_at = INT64_MIN / 2;
+	p->floor = INT64_MIN;
 	p->merge.per_second = per_second;
 	p->merge.exhausted = -1;
 }
@@ -141,6 +142,8 @@ look_at_dry(const struct pcap_tcp_patience *p, struct verdict *v)
 	for (i = 0; i < p->ninputs; i++) {
 		in = &p->input[i];
 		last = p->merge.input[i].last;
+		if (last < p->floor)
+			last = p->floor;
 		if (in->state != PCAP_TCP_INPUT_DRY ||
 		    p->now - in->read_at >= p->hold ||
 		    p->now < in->excused_until || (in->since != 0 &&

@@ -22,6 +22,7 @@ struct pcap_tcp_patience {
 	int64_t hold;		/* ms that a record may wait */
 	int64_t hold_ticks;	/* the same in the time stamps' unit */
 	int64_t new_at;		/* ms: new inputs count as heard of then */
+	int64_t floor;		/* What is read now has no smaller key. */
 	uint64_t delivered;	/* records */
 	unsigned int ninputs;	/* the highest one so far, and 1 */
 	struct pcap_tcp_patience_input {

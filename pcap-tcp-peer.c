@@ -5,9 +5,7 @@
  * pcap-tcp-peer.c - one remote end: how it comes to a stream, and comes back
  */
 
-#ifdef HAVE_CONFIG_H
 #include <config.h>
-#endif
 
 #include <errno.h>
 #include <poll.h>
@@ -160,6 +158,9 @@ hang_up(struct pcap_tcp_peer *p, enum pcap_tcp_progress why)
 static enum pcap_tcp_progress
 end_stream(struct pcap_tcp_peer *p, enum pcap_tcp_progress why)
 {
+	/* With reconnect=yes, nobody else learns of it. */
+	if (p->stream.decoder.failed)
+		p->common->decoding.if_dropped++;
 	memcpy(p->error, p->stream.error, sizeof(p->error));
 	p->errnum = p->stream.errnum;
 	return (hang_up(p, why));

@@ -165,6 +165,7 @@ pcap_tcp_stream_read(struct pcap_tcp_stream *s, size_t most)
 	n = pcap_tcp_bytes_read(s->bytes, s->in.next + s->in.left, room);
 	if (n > 0) {
 		s->in.left += (size_t)n;
+		s->arrived = s->decoder.shared->arrived;
 		s->full = (size_t)n == room ||
 		    pcap_tcp_bytes_pending(s->bytes);
 		return (PCAP_TCP_PROGRESS);
@@ -182,8 +183,13 @@ pcap_tcp_stream_decode(struct pcap_tcp_stream *s, int until_start)
 {
 	size_t left = s->in.left;
 	size_t n = pcap_tcp_decode(&s->decoder, &s->in, s->record,
-	    until_start ? 0 : PCAP_TCP_BATCH);
+	    until_start ? 0 : PCAP_TCP_BATCH), i;
 
+	/* Nothing is read while a whole record is left. */
+	if (s->decoder.shared->stamps_arrival) {
+		for (i = 0; i < n; i++)
+			s->record[i].h.ts = s->arrived;
+	}
 	s->batch.next = s->record;
 	s->batch.end = s->record + n;
 	s->records += n;

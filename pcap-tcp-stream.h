@@ -44,6 +44,7 @@ struct pcap_tcp_stream {
 	struct pcap_tcp_bytes *bytes;	/* NULL: none yet; the peer's */
 	uint64_t records;		/* decoded since the stream began */
 	int full;			/* The last read left some behind. */
+	struct timeval arrived;		/* the shared one at that read */
 	u_char *buffer;
 	size_t capacity;
 	/* What all senders have beyond the standard buffers; NULL: no limit. */

@@ -8,9 +8,7 @@
  *	socket -> stream -> decoder -> merge -> stages -> filter -> callback
  */
 
-#ifdef HAVE_CONFIG_H
 #include <config.h>
-#endif
 
 #include <errno.h>
 #include <limits.h>
@@ -31,9 +29,9 @@
 /* Limit on one non-blocking read whose packets are all filtered out. */
 #define NONBLOCK_STEPS	16
 
-/* How long a source may hold the others back, where no timeout is shorter. */
-#define MAX_HOLD	100	/* ms */
-
+/* Where no read timeout is shorter, ms: */
+#define MAX_HOLD	100	/* that a source may hold the others back */
+#define MAX_LINGER	100	/* from an end to its report */
 struct pcap_tcp {
 	struct pcap_tcp_batch run;	/* records to deliver next */
 	struct pcap_tcp_feed feed;
@@ -150,6 +148,23 @@ deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 	return (cnt - left);
 }
 
+/*
+ * There is nothing more.  Not at once, as dumpcap has a thread for each device,
+ * and when one of them is told so, all drop what they have not written yet.
+ */
+static int
+report(pcap_t *p, enum pcap_tcp_progress progress)
+{
+	struct pcap_tcp *pt = p->priv;
+	int linger = p->opt.timeout < MAX_LINGER ? p->opt.timeout : MAX_LINGER;
+
+	pcap_tcp_events_set_ready(&pt->events, 0);
+	if (!pt->nonblock && !p->break_loop)
+		(void)pcap_tcp_events_wait(&pt->events, NULL, 0, -1,
+		    pcap_tcp_now() + linger);
+	return (progress == PCAP_TCP_END ? PCAP_ERROR_BREAK : PCAP_ERROR);
+}
+
 /* Waits for records and delivers them; nothing is at hand. */
 static int
 wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
@@ -185,17 +200,13 @@ wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 				break;
 		} else if (progress == PCAP_TCP_PROGRESS) {
 			if (pt->nonblock && steps >= NONBLOCK_STEPS) {
-				/*
-				 * More is pending; edge-triggered callers need
-				 * a new edge.
-				 */
+				/* Edge-triggered callers need a new edge. */
 				pcap_tcp_events_wake(&pt->events);
 				pt->events.wake_is_set = 1;
 				return (0);
 			}
 		} else {
-			n = progress == PCAP_TCP_END ? PCAP_ERROR_BREAK :
-			    PCAP_ERROR;
+			n = report(p, progress);
 			break;
 		}
 	} while ((n = deliver(p, cnt, callback, user)) == 0);
@@ -225,12 +236,12 @@ static int
 pcap_tcp_stats(pcap_t *p, struct pcap_stat *ps)
 {
 	const struct pcap_tcp *pt = p->priv;
-	const struct pcap_tcp_feed *f = &pt->feed;
+	const struct pcap_tcp_decoding *d = &pt->feed.peers.common.decoding;
 
-	ps->ps_recv = (u_int)(f->received -
+	ps->ps_recv = (u_int)(pt->feed.received -
 	    (uint64_t)(pt->run.end - pt->run.next));
-	ps->ps_drop = (u_int)f->peers.common.decoding.dropped;
-	ps->ps_ifdrop = (u_int)f->peers.common.decoding.if_dropped;
+	ps->ps_drop = (u_int)d->dropped;
+	ps->ps_ifdrop = (u_int)d->if_dropped;
 	return (0);
 }
 
@@ -285,6 +296,9 @@ open_streams(pcap_t *p)
 		.events = &pt->events,
 		.decoding.linktypes = &pcap_tcp_linktypes,
 		.decoding.precision = p->opt.tstamp_precision,
+		.decoding.stamps_arrival = p->opt.tstamp_type == -1 ?
+		    pt->device.arrival :
+		    p->opt.tstamp_type == PCAP_TSTAMP_HOST,
 		.decoding.dlt = pt->dlt,
 		.decoding.dlt_is_given = pt->dlt != -1
 	};
@@ -331,10 +345,7 @@ describe_device(pcap_t *p)
 	}
 	pt->stage = pcap_tcp_linktype_stage(&pt->pseudo_headers, p->linktype,
 	    p->swapped);
-	/*
-	 * Not the stream's own, which another one may exceed: what the
-	 * program did not ask to be cut is not cut.
-	 */
+	/* Not the stream's own: another one may have longer packets. */
 	max_snaplen = (int)max_snaplen_for_dlt(p->linktype);
 	if (p->snapshot <= 0 || p->snapshot > max_snaplen)
 		p->snapshot = max_snaplen;
@@ -387,22 +398,28 @@ pcap_tcp_is_device(const char *name)
 	return (is_ours);
 }
 
+/* Which time stamps a program can have: the first ones, without asking. */
 static int
-list_precisions(pcap_t *p, char *ebuf)
+list_time_stamps(pcap_t *p, char *ebuf)
 {
+	p->tstamp_type_list = malloc(2 * sizeof(u_int));
 	p->tstamp_precision_list = malloc(2 * sizeof(u_int));
-	if (p->tstamp_precision_list == NULL) {
+	if (p->tstamp_type_list == NULL || p->tstamp_precision_list == NULL) {
 		pcapint_fmt_errmsg_for_errno(ebuf, PCAP_ERRBUF_SIZE, errno,
 		    "malloc");
 		return (-1);
 	}
+	/* The sender's clock, and that of the arrival. */
+	p->tstamp_type_list[0] = PCAP_TSTAMP_ADAPTER;
+	p->tstamp_type_list[1] = PCAP_TSTAMP_HOST;
+	p->tstamp_type_count = 2;
 	p->tstamp_precision_list[0] = PCAP_TSTAMP_PRECISION_MICRO;
 	p->tstamp_precision_list[1] = PCAP_TSTAMP_PRECISION_NANO;
 	p->tstamp_precision_count = 2;
 	return (0);
 }
 
-/* For a name that nobody knows; why is in errbuf already. */
+/* For a name that nobody knows: errbuf says why. */
 static int
 activate_unknown(pcap_t *p _U_)
 {
@@ -434,14 +451,10 @@ pcap_tcp_create(const char *device, char *ebuf, int *is_ours)
 		if (is_known)
 			status = pcap_tcp_named_parse(&named, &pt->device,
 			    &pt->dlt, ebuf, PCAP_ERRBUF_SIZE);
-		else if (named.error != 0)
-			pcapint_fmt_errmsg_for_errno(p->errbuf,
-			    PCAP_ERRBUF_SIZE, named.error, "cannot read %s",
-			    named.path);
 		else
-			snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
-			    "neither an interface nor in %s", named.path);
-		if (status == -1 || list_precisions(p, ebuf) == -1) {
+			pcap_tcp_named_explain(&named, p->errbuf,
+			    PCAP_ERRBUF_SIZE);
+		if (status == -1 || list_time_stamps(p, ebuf) == -1) {
 			pcap_close(p);
 			p = NULL;
 		}

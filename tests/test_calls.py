@@ -31,7 +31,8 @@ def asked(serve):
     ("early inject", "-3 This handle hasn't been activated yet"),
     ("can_set_rfmon", "0"),
     ("set_tstamp_type", "0"),
-    ("set_tstamp_type adapter", "3"),  # PCAP_WARNING_TSTAMP_TYPE_NOTSUP
+    ("tstamp_types", "2"),
+    ("set_tstamp_type adapter", "0"),
     ("set_tstamp_precision", "0"),
     ("set_promisc", "0"),
     ("set_immediate_mode", "0"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import (BUILD, LIMIT, READER, SAMPLE, SYSTEM, Server,
-                      free_port, in_namespace, is_listening, need, run, stats,
+                      end_by, free_port, in_namespace, is_listening, need, run, stats,
                       wait_until)
 from pcapfile import header, numbered, pcap, record
 
@@ -312,3 +312,14 @@ def test_a_filter_stays_across_a_restart(serve, start):
     wait_until(lambda: server.connections == 2, "it came back")
     reader.wait_until_blocked()
     assert sum(li.startswith("P") for li in reader.lines) == 10
+
+
+def test_streams_that_cannot_be_read_are_counted(serve, start):
+    """With reconnect=yes nobody is told, but statistics are."""
+    http = [b"HTTP/1.0 404 Not found\r\n\r\n"]
+    server = serve(http, [TEN, b"\xff" * 16], [TEN, "fin"], [TEN, "hold"])
+    program = start("tcpdump", "-n", "-l", "-i",
+                    server.device + ",reconnect=yes,linktype=EN10MB")
+    program.wait_for(" IP ", count=30)
+    end_by(program)
+    assert "2 packets dropped by interface" in program.errors

@@ -1,6 +1,7 @@
 """A device gives the packets that the file reader gives for the same bytes."""
 
 import itertools
+import re
 import struct
 
 import pytest
@@ -330,6 +331,22 @@ def test_tshark(serve):
     result = run("tshark", "-n", "-l", "-i", server.device)
     assert len(result.stdout.splitlines()) == len(packets(SAMPLE)), \
         result.stderr
+
+
+@pytest.mark.skipif(ASAN, reason="dumpcap is slower there than the device "
+                    "waits for it")
+def test_dumpcap_with_several_devices(serve, tmp_path):
+    """The first end stops all of its threads, and what they have read and not
+    written is lost: so that they need a moment. On a busy machine, it may be
+    too short."""
+    need("dumpcap")
+
+    def captured():
+        devices = [serve([pcap(numbered(128))]).device for _ in range(3)]
+        result = run("dumpcap", "-q", "-w", tmp_path / "out.pcapng",
+                     *[word for name in devices for word in ("-i", name)])
+        return re.search(r"Packets captured: (\d+)", result.stderr)[1]
+    assert "384" in [captured() for _ in range(5)]
 
 
 def test_dumpcap(serve, tmp_path):

@@ -159,6 +159,21 @@ a_dry_input_is_waited_for(void **state)
 	assert_int_equal(next(), 1);
 }
 
+/* With time stamps of the arrival, nobody is. */
+static void
+who_can_have_nothing_older_is_not_waited_for(void **state)
+{
+	(void)state;
+	p.floor = 10;
+	arrives(0, 10);
+	pcap_tcp_patience_dry(&p, 1);
+	assert_int_equal(next(), 0);
+	arrives(0, 11);
+	assert_int_equal(next(), -1);
+	p.floor = 11;
+	assert_int_equal(next(), 0);
+}
+
 static void
 what_comes_in_time_is_in_order(void **state)
 {
@@ -596,6 +611,8 @@ main(void)
 		cmocka_unit_test_setup(nothing_at_hand, setup),
 		cmocka_unit_test_setup(the_oldest_is_first, setup),
 		cmocka_unit_test_setup(a_dry_input_is_waited_for, setup),
+		cmocka_unit_test_setup(
+		    who_can_have_nothing_older_is_not_waited_for, setup),
 		cmocka_unit_test_setup(what_comes_in_time_is_in_order, setup),
 		cmocka_unit_test_setup(an_input_that_leaves_is_not_waited_for,
 		    setup),
