@@ -5,6 +5,8 @@
  * pcap-tcp-openssl.c - loads OpenSSL 3
  */
 
+#define _GNU_SOURCE	/* dlvsym() */
+
 #include <config.h>
 
 #ifdef PCAP_TCP_TLS
@@ -18,7 +20,24 @@
 #define STRING(x)	#x
 #define SONAME(version)	"libssl.so." STRING(version)
 
+#ifndef __GLIBC__	/* Others have no versions of symbols. */
+#define dlvsym(library, name, version)	NULL
+#endif
+
 struct pcap_tcp_openssl pcap_tcp_openssl;
+
+/*
+ * A program may export an OpenSSL, or BoringSSL, that is linked into it: the
+ * library's own calls would end there.  They don't in a shared OpenSSL 1.1.
+ */
+static int
+is_called(void *library)
+{
+	void *first = dlsym(RTLD_DEFAULT, "ERR_clear_error");
+
+	return (first == NULL || first == dlsym(library, "ERR_clear_error") ||
+	    first == dlvsym(RTLD_DEFAULT, "ERR_clear_error", "OPENSSL_1_1_0"));
+}
 
 /* Returns NULL, or what is missing. */
 static const char *
@@ -36,7 +55,8 @@ load(void)
 		return (#function); \
 	memcpy(&pcap_tcp_openssl.function, &address, sizeof(address));
 	PCAP_TCP_OPENSSL_FUNCTIONS(LOAD)
-	return (NULL);
+	return (is_called(library) ? NULL :
+	    "the program has another one inside, which would be called");
 }
 
 const char *
