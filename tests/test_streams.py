@@ -170,7 +170,9 @@ def test_write_in_files_of_a_second(serve, start, tmp_path):
                int(run("date", "+%s").stdout) > int(before) + 1)
     server.go()
     assert dump.end() == 0
-    assert [f.stat().st_size for f in files()] == [100, 100]
+    # On a slow machine, the first file is over before there is a packet.
+    sizes = [f.stat().st_size for f in files()]
+    assert [size for size in sizes if size > 24] == [100, 100], sizes
 
 
 @pytest.mark.parametrize("stream", [

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(ASAN, reason="Wireshark does not start under "
 @pytest.fixture
 def display(start):
     need("wireshark", "Xvfb", "xdotool")
-    # It chooses its number, and says it on its standard output when it is ready.
+    # It chooses its number, and says it on standard output when it is ready.
     # Else it would start anew, and refuse clients, after each xdotool.
     server = start("Xvfb", "-displayfd", 1, "-noreset",
                    "-screen", "0", "1000x620x24", env=SYSTEM)
