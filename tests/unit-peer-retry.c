@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * unit-retry - one remote end that is not there, and how it comes back
+ * unit-peer-retry - one remote end that is not there, and how it comes back
  */
 
 #include <netinet/in.h>

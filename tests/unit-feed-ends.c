@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * unit-ends - when a device is open, and which end or fault it tells
+ * unit-feed-ends - when a device is open, and which end or fault it tells
  */
 
 #include <netinet/in.h>

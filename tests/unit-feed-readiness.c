@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * unit-readiness - the program's descriptor says so whenever a step can be
+ * unit-feed-readiness - the program's descriptor says so whenever a step can be
  * made: random connections that want to read or to write, in random order, and
  * a program that reads one record for each wake-up
  */
