@@ -285,10 +285,12 @@ use(void)
 		break;
 
 	case 3:
-		check(pcap_compile(handle, &program, filters[what >> 3 & 3],
-		    1, 0) == 0);
-		check(pcap_setfilter(handle, &program) == 0);
-		pcap_freecode(&program);
+		/* The link type may be one that nobody knows. */
+		if (pcap_compile(handle, &program, filters[what >> 3 & 3], 1,
+		    0) == 0) {
+			check(pcap_setfilter(handle, &program) == 0);
+			pcap_freecode(&program);
+		}
 		break;
 
 	default:
