@@ -32,6 +32,7 @@
 /* Where no read timeout is shorter, ms: */
 #define MAX_HOLD	100	/* that a source may hold the others back */
 #define MAX_LINGER	100	/* from an end to its report */
+
 struct pcap_tcp {
 	struct pcap_tcp_batch run;	/* records to deliver next */
 	struct pcap_tcp_feed feed;
@@ -398,7 +399,7 @@ pcap_tcp_is_device(const char *name)
 	return (is_ours);
 }
 
-/* Which time stamps a program can have: the first ones, without asking. */
+/* The sender's clock or the arrival's; the first of each, without asking. */
 static int
 list_time_stamps(pcap_t *p, char *ebuf)
 {
@@ -409,7 +410,6 @@ list_time_stamps(pcap_t *p, char *ebuf)
 		    "malloc");
 		return (-1);
 	}
-	/* The sender's clock, and that of the arrival. */
 	p->tstamp_type_list[0] = PCAP_TSTAMP_ADAPTER;
 	p->tstamp_type_list[1] = PCAP_TSTAMP_HOST;
 	p->tstamp_type_count = 2;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "pcap-tcp-decoder.h"
+#include "fuzz.h"
 
 #define MAX_BATCH	128
 
@@ -44,13 +45,6 @@ struct outcome {
 	uint64_t records, sum, offset, dropped;
 	int error;
 };
-
-static void
-check(int holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void
 note(struct outcome *o, const struct pcap_tcp_record *r, const u_char *from,

@@ -27,6 +27,8 @@
 
 #include <pcap/pcap.h>
 
+#include "fuzz.h"
+
 #define SERVERS		2
 #define CONNECTIONS	4
 #define MAX_POLLS	2000
@@ -39,7 +41,6 @@ struct server {
 };
 
 static struct server server[SERVERS];
-static const uint8_t *next, *end;
 static pcap_t *handle;
 static int64_t now;
 static unsigned int polls;	/* by a call, */
@@ -51,19 +52,6 @@ int	__real_poll(struct pollfd *fds, nfds_t n, int timeout);
 int	__wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
 int	__wrap_clock_gettime(clockid_t clock, struct timespec *ts);
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-check(int holds)
-{
-	if (!holds)
-		abort();
-}
-
-static unsigned int
-byte(void)
-{
-	return (next == end ? 0 : *next++);
-}
 
 int
 __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
@@ -239,7 +227,7 @@ read_some(unsigned int what)
 	struct pcap_pkthdr *h;
 	const u_char *data;
 	int64_t then = now;
-	int status, readable = is_readable();
+	int status;
 
 	if (what & 1)
 		status = pcap_dispatch(handle, (int)(what >> 1 & 15) - 1,
@@ -251,12 +239,8 @@ read_some(unsigned int what)
 	}
 	check(status >= -2);
 	/* All that was said to the descriptor is of this very moment. */
-	if (!nonblock || then != now)
-		return;
-	for (readable = is_readable(); !readable; readable = 1) {
-		status = pcap_dispatch(handle, -1, on_packet, NULL);
-		check(status == 0);
-	}
+	if (nonblock && then == now && !is_readable())
+		check(pcap_dispatch(handle, -1, on_packet, NULL) == 0);
 }
 
 static void

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "pcap-tcp-patience.h"
+#include "fuzz.h"
 
 #define HOLD	100
 #define INPUTS	8
@@ -31,20 +32,6 @@ struct input {
 
 static struct input input[INPUTS];
 static struct pcap_tcp_patience p;
-static const uint8_t *next, *end;
-
-static void
-check(int holds)
-{
-	if (!holds)
-		abort();
-}
-
-static unsigned int
-byte(void)
-{
-	return (next == end ? 0 : *next++);
-}
 
 /* A time stamp: near to others, or any. */
 static struct timeval

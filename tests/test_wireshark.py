@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(ASAN, reason="Wireshark does not start under "
 def display(start):
     need("wireshark", "Xvfb", "xdotool")
     # It chooses its number, and says it on standard output when it is ready.
-    # Else it would start anew, and refuse clients, after each xdotool.
+    # Without -noreset it starts anew, and refuses clients, after each xdotool.
     server = start("Xvfb", "-displayfd", 1, "-noreset",
                    "-screen", "0", "1000x620x24", env=SYSTEM)
     return ":" + server.wait_for(r"^\d+$")
