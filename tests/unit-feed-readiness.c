@@ -210,7 +210,7 @@ has_record(void)
 	return (run.next != run.end || pcap_tcp_feed_next(&feed, &run));
 }
 
-/* As pcap-tcp.c does it, where the program does not block. */
+/* As pcap-tcp-read.c does it, where the program does not block. */
 static void
 read_once(void)
 {

@@ -1,0 +1,40 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcap-tcp-read.h - a capture handle's private part, and what reads from it
+ *
+ * The functions are for a handle that is active.
+ */
+#ifndef pcap_tcp_read_h
+#define pcap_tcp_read_h
+
+#include "pcap-tcp-device.h"
+#include "pcap-tcp-events.h"
+#include "pcap-tcp-feed.h"
+#include "pcap-tcp-linktype.h"
+
+struct pcap_tcp {
+	struct pcap_tcp_batch run;	/* records to deliver next */
+	struct pcap_tcp_feed feed;
+	struct pcap_tcp_events events;
+	int nonblock;
+	pcap_tcp_stage *stage;		/* NULL: none */
+	struct pcap_tcp_pseudo_headers pseudo_headers;
+	int dlt;		/* what the device name says, or -1 */
+	struct pcap_tcp_device device;
+};
+
+/* A handle's read_op: pcap_dispatch(3PCAP). */
+int	pcap_tcp_read(pcap_t *p, int cnt, pcap_handler callback, u_char *user);
+
+/* A handle's breakloop_op.  Async-signal-safe; any thread may call it. */
+void	pcap_tcp_breakloop(pcap_t *p);
+
+/*
+ * Makes the descriptor readable if, and only if, the next read would return
+ * something.
+ */
+void	pcap_tcp_update_readiness(pcap_t *p);
+
+#endif
