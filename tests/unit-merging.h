@@ -75,14 +75,20 @@ struct world {
 
 static uint64_t seed = 1;
 
-static void
+static inline void
+sow(uint64_t i)
+{
+	seed = (i + 1) * 0x9e3779b97f4a7c15ULL | 1;
+}
+
+static inline void
 check(int holds)
 {
 	if (!holds)
 		abort();
 }
 
-static int64_t
+static inline int64_t
 any(int64_t n)
 {
 	seed ^= seed << 13;
@@ -91,7 +97,7 @@ any(int64_t n)
 	return (n <= 0 ? 0 : (int64_t)(seed % (uint64_t)n));
 }
 
-static int64_t
+static inline int64_t
 stamp(const struct source *s, int64_t at)
 {
 	switch (s->clock) {
@@ -114,7 +120,7 @@ stamp(const struct source *s, int64_t at)
 	}
 }
 
-static void
+static inline void
 make(struct world *w, struct source *s)
 {
 	int64_t here;
@@ -138,7 +144,7 @@ make(struct world *w, struct source *s)
 	s->made++;
 }
 
-static void
+static inline void
 set_up(struct world *w, unsigned int n)
 {
 	unsigned int i;
@@ -154,7 +160,7 @@ set_up(struct world *w, unsigned int n)
 	pcap_tcp_patience_init(&w->patience, (int)(HOLD / MS), SECOND);
 }
 
-static void
+static inline void
 begin(struct world *w)
 {
 	unsigned int i;
@@ -168,7 +174,7 @@ begin(struct world *w)
 	}
 }
 
-static void
+static inline void
 finish(struct world *w)
 {
 	unsigned int i;
@@ -180,7 +186,7 @@ finish(struct world *w)
 }
 
 /* The next batch of what was read. */
-static int
+static inline int
 decode(struct source *s)
 {
 	size_t n = s->nread - s->at < BATCH ? s->nread - s->at : BATCH;
@@ -191,7 +197,7 @@ decode(struct source *s)
 	return (n > 0);
 }
 
-static int
+static inline int
 read_source(struct world *w, unsigned int i)
 {
 	struct source *s = &w->source[i];
@@ -218,20 +224,20 @@ read_source(struct world *w, unsigned int i)
 	return (1);
 }
 
-static const struct fact *
+static inline const struct fact *
 fact_of(const struct pcap_tcp_record *r)
 {
 	return ((const struct fact *)(const void *)r->data);
 }
 
-static int
+static inline int
 is_right(const struct source *s)
 {
 	return (s->clock == LIVE && s->halves == 2 && (s->step >= MS ||
 	    (s->ahead < HOLD / 2 && s->ahead > -HOLD / 2)));
 }
 
-static void
+static inline void
 deliver(struct world *w, const struct fact *f, int64_t taken_at)
 {
 	struct source *s = &w->source[f->source];
@@ -267,7 +273,7 @@ deliver(struct world *w, const struct fact *f, int64_t taken_at)
 }
 
 /* A step of the reader; returns 0 when the time has come. */
-static int
+static inline int
 step(struct world *w, int64_t end)
 {
 	struct pcap_tcp_patience *p = &w->patience;
@@ -328,7 +334,7 @@ step(struct world *w, int64_t end)
 	return (w->now < end);
 }
 
-static void
+static inline void
 simulate(struct world *w, int64_t end)
 {
 	begin(w);
