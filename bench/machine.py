@@ -13,7 +13,8 @@ from streams import SYSTEM
 PACKAGES = {"nc": "netcat-openbsd", "dumpcap": "wireshark-common",
             "tcpdump": "tcpdump", "tcpreplay": "tcpreplay", "ip": "iproute2",
             "openssl": "openssl", "socat": "socat", "strace": "strace",
-            "nsenter": "util-linux", "unshare": "util-linux"}
+            "nsenter": "util-linux", "unshare": "util-linux",
+            "ssl-read": "libssl-dev"}
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 
 
@@ -21,7 +22,8 @@ def missing(programs):
     """Says which of the programs are not here, and who has them; or None."""
     for program in programs:
         if not shutil.which(program, path=PATH):
-            return f"{program} is not installed (package {PACKAGES[program]})"
+            name = Path(program).name
+            return f"{name} is not here (package {PACKAGES[name]})"
     return None
 
 

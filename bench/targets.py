@@ -5,6 +5,9 @@ from collections import namedtuple
 from streams import FILTER
 
 RECV = "recv()"
+SSL_READ = "SSL_read()"
+BARE = {RECV, SSL_READ}     # bytes, of which nobody makes packets
+TLS = "device, TLS, pcap_loop"
 LOOP = "device, pcap_loop"
 NEXT_EX = "device, pcap_next_ex"
 SELECT = "device, select + pcap_dispatch"
@@ -70,6 +73,10 @@ class Targets:
             self._add(key, other, "rate of the file's", "≥", 1)
             self._add(key, other, "CPU of the file's", "≤",
                       0.4 if size == "64" else 1)
+        if way == TLS:
+            other = (size, filt, SSL_READ)
+            self._add(key, other, "rate of SSL_read()'s", "≥", 0.9)
+            self._add(key, other, "CPU of SSL_read()'s", "≤", 1.15)
         if way == LOOP and size == "64":
             self._add(key, (size, filt, NC), "rate of nc's", "≥", 2)
             self._add(key, (size, filt, DUMPCAP), "rate of dumpcap's", "≥",

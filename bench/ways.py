@@ -10,6 +10,7 @@ from collections import namedtuple
 
 from machine import PATH, missing, two_cpus
 from streams import SYSTEM, matching, running, sending
+from targets import RECV, SSL_READ, TLS
 
 # Packets (None: the program does not say), wall and CPU seconds; for a
 # capture on an interface also how many were sent.
@@ -108,7 +109,7 @@ class Place:
 
 def all_ways(build, kib):
     """kib: the recv() loop's buffer."""
-    reader = build / "bench/reader"
+    reader, ssl_read = build / "bench/reader", build / "bench/ssl-read"
 
     def ours(way):
         return lambda place, words: [["OURS", reader, way, place.device,
@@ -122,7 +123,7 @@ def all_ways(build, kib):
                                      [*command, *words]]
 
     return [
-        Way("recv()", lambda p, w: [[reader, "recv", p.port, kib]]),
+        Way(RECV, lambda p, w: [[reader, "recv", p.port, kib]]),
         Way("device, pcap_loop", ours("loop"), filters=True),
         Way("device, pcap_next_ex", ours("next_ex"), filters=True),
         Way("device, select + pcap_dispatch", ours("select"), filters=True),
@@ -140,7 +141,9 @@ def all_ways(build, kib):
             ["tcpdump"]),
         Way("nc \\| tcpdump -w", nc("tcpdump", "-r", "-", "-w", "/dev/null"),
             ["nc", "tcpdump"]),
-        Way("device, TLS, pcap_loop", lambda p, w: [
+        Way(SSL_READ, lambda p, w: [[ssl_read, p.tls, p.ca]],
+            ["openssl", "socat", ssl_read], tls=True),
+        Way(TLS, lambda p, w: [
             ["OURS", reader, "loop", p.tls_device]], ["openssl", "socat"],
             tls=True),
         Way("s_client \\| pcap_loop", lambda p, w: [
