@@ -460,7 +460,7 @@ def test_strangers_with_a_header_do_not_slow_the_others_down(listening):
     each buffer waited for a moment, it would be a hundred times as long."""
     alone = seconds_for_a_flood(listening, lambda reader: None)
     assert seconds_for_a_flood(listening, lambda reader: sender(
-        reader, header()).close()) < 10 * alone
+        reader, header()).close()) < 10 * (alone + 0.1)
 
 
 @pytest.mark.parametrize("drop", ["ip link set lo down",
