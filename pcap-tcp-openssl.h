@@ -22,13 +22,12 @@
 	F(SSL_CTX_new) F(SSL_CTX_set_cipher_list) \
 	F(SSL_CTX_set_client_CA_list) \
 	F(SSL_CTX_set_default_passwd_cb_userdata) \
-	F(SSL_CTX_set_default_read_buffer_len) \
 	F(SSL_CTX_set_default_verify_paths) F(SSL_CTX_set_num_tickets) \
 	F(SSL_CTX_set_options) F(SSL_CTX_set_verify) \
 	F(SSL_CTX_use_certificate_chain_file) F(SSL_CTX_use_PrivateKey_file) \
 	F(SSL_free) F(SSL_get0_param) F(SSL_get_error) \
-	F(SSL_get_verify_result) F(SSL_has_pending) F(SSL_is_init_finished) \
-	F(SSL_load_client_CA_file) F(SSL_new) F(SSL_read) \
+	F(SSL_get_verify_result) F(SSL_is_init_finished) \
+	F(SSL_load_client_CA_file) F(SSL_new) F(SSL_pending) F(SSL_read) \
 	F(SSL_set0_wbio) F(SSL_set1_host) F(SSL_set_accept_state) \
 	F(SSL_set_connect_state) F(SSL_set_hostflags) F(SSL_set_rfd) \
 	F(TLS_method) F(X509_verify_cert_error_string) \

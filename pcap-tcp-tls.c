@@ -36,13 +36,10 @@ struct pcap_tcp_tls_context {
 #define CURVES	"X25519:P-256:X448:P-384:P-521"
 #define CIPHERS	"ECDHE+AESGCM:ECDHE+CHACHA20"	/* of TLS 1.2 */
 
-#define READ_AHEAD	(64 * 1024)
-
 struct tls_bytes {
 	struct pcap_tcp_bytes bytes;	/* first */
 	struct pcap_tcp_bytes *connection;
 	SSL *ssl;
-	int is_dry;	/* The last read was left wanting. */
 	char error[160];
 };
 
@@ -158,9 +155,6 @@ set_up_context(struct pcap_tcp_tls_context *c,
 	ssl->SSL_CTX_set_cipher_list(c->ctx, CIPHERS);
 	ssl->SSL_CTX_set_options(c->ctx,
 	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
-	/* Many of TLS's records at a time; else each costs two system calls. */
-	ssl->SSL_CTX_ctrl(c->ctx, SSL_CTRL_SET_READ_AHEAD, 1, NULL);
-	ssl->SSL_CTX_set_default_read_buffer_len(c->ctx, READ_AHEAD);
 	/* A peer could keep a read busy with TLS's own messages. */
 	ssl->SSL_CTX_ctrl(c->ctx, SSL_CTRL_CLEAR_MODE, SSL_MODE_AUTO_RETRY,
 	    NULL);
@@ -339,7 +333,6 @@ tls_read(struct pcap_tcp_bytes *b, void *buf, size_t size)
 	if (status <= 0)
 		status = not_done(t, status);
 	saved_errno = errno;
-	t->is_dry = status == -1 && errno == EAGAIN;
 	pcap_tcp_openssl_leave(&errors);
 	errno = saved_errno;
 	return (status);
@@ -348,10 +341,7 @@ tls_read(struct pcap_tcp_bytes *b, void *buf, size_t size)
 static int
 tls_pending(const struct pcap_tcp_bytes *b)
 {
-	const struct tls_bytes *t = (const struct tls_bytes *)b;
-
-	/* Part of one of TLS's records is pending, too. */
-	return (!t->is_dry && ssl->SSL_has_pending(t->ssl));
+	return (ssl->SSL_pending(((const struct tls_bytes *)b)->ssl) > 0);
 }
 
 static const char *

@@ -2,14 +2,12 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * key-updates PORT [quiet] - a TLS client that sends what it finds on its
- * standard input until the first 'K', all at once, with a TLS 1.3 key update for
- * each 'U'; then nothing but key updates, or nothing at all
+ * key-updates PORT - a TLS client that sends what it finds on its standard
+ * input until the first 'K', and then nothing but TLS 1.3 key updates
  */
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,20 +17,6 @@
 
 #include <openssl/ssl.h>
 
-/* Returns 1, or what TLS says. */
-static int
-update_key(SSL *ssl)
-{
-	return (SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 ?
-	    SSL_do_handshake(ssl) : 0);
-}
-
-static void
-cork(int fd, int on)
-{
-	setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
-}
-
 int
 main(int argc, char **argv)
 {
@@ -41,7 +25,7 @@ main(int argc, char **argv)
 	int fd = socket(AF_INET, SOCK_STREAM, 0), c;
 	char byte;
 
-	if (argc < 2)
+	if (argc != 2)
 		return (2);
 	signal(SIGPIPE, SIG_IGN);
 	address.sin_port = htons((uint16_t)atoi(argv[1]));
@@ -49,19 +33,15 @@ main(int argc, char **argv)
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == -1 ||
 	    SSL_set_fd(ssl, fd) != 1 || SSL_connect(ssl) != 1)
 		return (1);
-	cork(fd, 1);
 	while ((c = getchar()) != EOF && c != 'K') {
 		byte = (char)c;
-		if ((c == 'U' ? update_key(ssl) :
-		    SSL_write(ssl, &byte, 1)) != 1)
+		if (SSL_write(ssl, &byte, 1) != 1)
 			return (1);
 	}
-	cork(fd, 0);
 	puts("K");
 	fflush(stdout);
-	if (argc > 2)
-		return (SSL_read(ssl, &byte, 1) > 0);
-	while (update_key(ssl) == 1)
+	while (SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 &&
+	    SSL_do_handshake(ssl) == 1)
 		;
 	return (0);
 }

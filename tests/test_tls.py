@@ -13,7 +13,7 @@ import pytest
 
 from conftest import (BUILD, HERE, LIMIT, READER, SAMPLE, SYSTEM, Server,
                       cause, end_by, free_port, is_listening, let_others_in,
-                      need, run, share_of_a_busy_loop, stats, wait_until)
+                      need, run, stats, wait_until)
 from pcapfile import numbered, pcap, record
 
 HAS_TLS = "#define PCAP_TCP_TLS 1" in (BUILD / "libpcap/config.h").read_text()
@@ -526,10 +526,9 @@ def test_an_unreadable_file(pki, tmp_path):
 @pytest.fixture
 def key_updates(start, tmp_path):
     """key_updates(port, data): a client that sends the data, and then TLS's
-    own messages and nothing else. "U" in the data is such a message, and with
-    "quiet" there are no others."""
-    def client(port, data=b"", *quiet):
-        peer = start(program, port, *quiet, env=SYSTEM)
+    own messages and nothing else."""
+    def client(port, data=b""):
+        peer = start(program, port, env=SYSTEM)
         peer.process.stdin.buffer.write(data + b"K")
         peer.process.stdin.close()
         peer.wait_for("K")
@@ -574,53 +573,3 @@ def test_no_read_lasts_as_long_as_a_peer_likes(listener, key_updates):
     # Of all that time, which one read would take otherwise.
     assert found["longest_ms"] < 500 * lasted
     assert found["reads"] > 10
-
-
-@needs_tls
-@pytest.mark.parametrize("mode", ["loop", "next", "epoll", "select"])
-def test_what_tls_has_read_ahead_is_read(listener, key_updates, mode):
-    """The rest of a segment, behind a message of TLS's own, too."""
-    reader = listener(",linktype=EN10MB", READER, "-p", "-m", mode)
-    reader.wait_for("OPEN")
-    assert b"U" not in TEN
-    end = len(TEN) - 3 * len(ONE)
-    key_updates(reader.port, TEN[:end] + b"U" + TEN[end:-5] + b"UU" +
-                TEN[-5:], "quiet")
-    reader.wait_for("^P ", count=10)
-
-
-class Client:
-    """A TLS client whose bytes can be cut anywhere."""
-
-    def __init__(self, port):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.come, self.go = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.come, self.go)
-        while True:
-            try:
-                self.tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                self.socket.sendall(self.go.read())
-                self.come.write(self.socket.recv(65536))
-
-    def encrypt(self, data):
-        self.tls.write(data)
-        return self.go.read()
-
-
-@needs_tls
-def test_half_a_record_of_tls_is_waited_for(listener):
-    reader = listener(",linktype=EN10MB", READER, "-p", "-m", "epoll")
-    reader.wait_for("OPEN")
-    client = Client(reader.port)
-    rest = client.encrypt(TEN[:-len(ONE)]) + client.encrypt(ONE)
-    client.socket.sendall(rest[:-5])
-    reader.wait_for("^P ", count=9)
-    assert share_of_a_busy_loop(reader, 1) < 0.5
-    client.socket.sendall(rest[-5:])
-    reader.wait_for("^P ", count=10)
-    client.socket.close()
