@@ -1,0 +1,447 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcap-tcp-fanout.c - the flow of a packet, and the worker of a flow
+ *
+ * Nothing here trusts a length: a header that is cut or damaged ends the walk,
+ * and what was found up to there decides.
+ */
+
+#include <string.h>
+
+#include "pcap-tcp-fanout.h"
+#include "pcap-tcp-hash.h"
+
+#define MAX_HEADERS	16	/* Suricata's decoder.max-layers, too */
+
+/* IEEE 802 Numbers, "EtherTypes" (IANA). */
+#define ETHERTYPE_IPV4		0x0800
+#define ETHERTYPE_ETHERNET	0x6558	/* within GRE and GENEVE */
+#define ETHERTYPE_VLAN		0x8100
+#define ETHERTYPE_IPV6		0x86dd
+#define ETHERTYPE_PPP		0x880b
+#define ETHERTYPE_MPLS		0x8847
+#define ETHERTYPE_MPLS_UPSTREAM	0x8848
+#define ETHERTYPE_PPPOE		0x8864
+#define ETHERTYPE_SERVICE_VLAN	0x88a8
+#define ETHERTYPE_ERSPAN	0x88be
+#define ETHERTYPE_OLD_VLAN	0x9100
+
+/* Assigned Internet Protocol Numbers (IANA). */
+enum {
+	HOP_BY_HOP = 0, IP_IN_IP = 4, TCP = 6, UDP = 17, DCCP = 33,
+	IPV6_IN_IP = 41, ROUTING = 43, GRE = 47, AH = 51,
+	DESTINATION = 60, SCTP = 132, MOBILITY = 135, UDP_LITE = 136
+};
+
+/* What is next, if it is nothing that has an EtherType. */
+enum { NOTHING = 0, NEXT_GRE = 0x10000, NEXT_VXLAN, NEXT_GENEVE, NEXT_GTP_U };
+
+#define PORT_GTP_U	2152
+#define PORT_VXLAN	4789
+#define PORT_GENEVE	6081
+
+/* What is left of a packet. */
+struct cursor {
+	const unsigned char *p;
+	size_t left;
+};
+
+struct flow {
+	const unsigned char *addresses;	/* source, destination; NULL: none */
+	int is_ipv6;
+	unsigned int protocol;
+	uint64_t source, destination;	/* ports, 0 if there are none */
+};
+
+static inline unsigned int
+get16(const unsigned char *p)
+{
+	return ((unsigned int)p[0] << 8 | p[1]);
+}
+
+static inline uint32_t
+get32(const unsigned char *p)
+{
+	return ((uint32_t)get16(p) << 16 | get16(p + 2));
+}
+
+static inline uint64_t
+get64(const unsigned char *p)
+{
+	return ((uint64_t)get32(p) << 32 | get32(p + 4));
+}
+
+/* Returns 0 if there are no n bytes. */
+static inline int
+skip(struct cursor *c, size_t n)
+{
+	if (n > c->left)
+		return (0);
+	c->p += n;
+	c->left -= n;
+	return (1);
+}
+
+/* Skips a header of n bytes, behind which EtherType or NOTHING is. */
+static inline unsigned int
+after(struct cursor *c, size_t n, unsigned int ethertype)
+{
+	return (skip(c, n) ? ethertype : NOTHING);
+}
+
+/* Skips a header of n bytes, the last two of which are an EtherType. */
+static unsigned int
+after_ethertype(struct cursor *c, size_t n)
+{
+	return (skip(c, n) ? get16(c->p - 2) : NOTHING);
+}
+
+/* Without a length, by the version that IP begins with. */
+static unsigned int
+ip_version(const struct cursor *c)
+{
+	if (c->left == 0)
+		return (NOTHING);
+	return (c->p[0] >> 4 == 4 ? ETHERTYPE_IPV4 :
+	    c->p[0] >> 4 == 6 ? ETHERTYPE_IPV6 : NOTHING);
+}
+
+/* RFC 3032; a pseudowire's control word begins with 0 (RFC 4385). */
+static unsigned int
+walk_mpls(struct cursor *c)
+{
+	int is_last;
+
+	do {
+		if (!skip(c, 4))
+			return (NOTHING);
+		is_last = c->p[-2] & 1;
+	} while (!is_last);
+	if (c->left > 0 && c->p[0] >> 4 == 0)
+		return (after(c, 4, ETHERTYPE_ETHERNET));
+	return (ip_version(c));
+}
+
+/* RFC 1661, 2: the protocol's first byte may be left out. */
+static unsigned int
+walk_ppp(struct cursor *c)
+{
+	unsigned int protocol;
+
+	if (c->left >= 2 && get16(c->p) == 0xff03)
+		(void)skip(c, 2);
+	if (c->left < 2)
+		return (NOTHING);
+	if ((c->p[0] & 1) != 0) {
+		protocol = c->p[0];
+		(void)skip(c, 1);
+	} else {
+		protocol = get16(c->p);
+		(void)skip(c, 2);
+	}
+	return (protocol == 0x21 ? ETHERTYPE_IPV4 : protocol == 0x57 ?
+	    ETHERTYPE_IPV6 : NOTHING);
+}
+
+/*
+ * RFC 2784, RFC 2890, RFC 2637: checksum, key, sequence and acknowledgment
+ * number may be there.  ERSPAN has a header of its own if there is a sequence
+ * number (draft-foschiano-erspan, 4).
+ */
+static unsigned int
+walk_gre(struct cursor *c)
+{
+	unsigned int flags, ethertype;
+	size_t size = 4;
+
+	if (c->left < 4)
+		return (NOTHING);
+	flags = get16(c->p);
+	ethertype = get16(c->p + 2);
+	if ((flags & 0x4000) != 0 || (flags & 7) > 1)
+		return (NOTHING);
+	size += (flags & 0x8000) != 0 ? 4 : 0;
+	size += (flags & 0x2000) != 0 ? 4 : 0;
+	size += (flags & 0x1000) != 0 ? 4 : 0;
+	size += (flags & 0x0081) == 0x0081 ? 4 : 0;
+	if (ethertype == ETHERTYPE_ERSPAN) {
+		size += (flags & 0x1000) != 0 ? 8 : 0;
+		ethertype = ETHERTYPE_ETHERNET;
+	}
+	return (after(c, size, ethertype));
+}
+
+/* 3GPP TS 29.281, 5: a user's packet, perhaps behind extension headers. */
+static unsigned int
+walk_gtp_u(struct cursor *c)
+{
+	unsigned int flags, more;
+
+	if (!skip(c, 8) || c->left < 8 || c->p[0] >> 4 != 3 || c->p[1] != 255)
+		return (NOTHING);
+	flags = c->p[0];
+	(void)skip(c, 8);
+	if ((flags & 7) != 0) {
+		if (!skip(c, 4))
+			return (NOTHING);
+		more = (flags & 4) != 0 ? c->p[-1] : 0;
+		while (more != 0) {
+			if (c->left == 0 || c->p[0] == 0 ||
+			    !skip(c, (size_t)c->p[0] * 4))
+				return (NOTHING);
+			more = c->p[-1];
+		}
+	}
+	return (ip_version(c));
+}
+
+/* RFC 7348, behind UDP's header */
+static unsigned int
+walk_vxlan(struct cursor *c)
+{
+	if (!skip(c, 8) || c->left < 8 || (c->p[0] & 8) == 0 || c->p[7] != 0)
+		return (NOTHING);
+	return (after(c, 8, ETHERTYPE_ETHERNET));
+}
+
+/* RFC 8926, behind UDP's header */
+static unsigned int
+walk_geneve(struct cursor *c)
+{
+	if (!skip(c, 8) || c->left < 8 || c->p[0] >> 6 != 0)
+		return (NOTHING);
+	return (after(c, 8 + (size_t)(c->p[0] & 63) * 4, get16(c->p + 2)));
+}
+
+/* The tunnels of UDP are known by the port that they are sent to. */
+static inline unsigned int
+walk_ports(const struct cursor *c, struct flow *f)
+{
+	unsigned int port;
+
+	if (c->left < 4)
+		return (NOTHING);
+	port = get16(c->p + 2);
+	f->source = get16(c->p);
+	f->destination = port;
+	/* Without a branch for each: TCP or UDP cannot be guessed. */
+	if (((f->protocol == UDP) & ((port == PORT_VXLAN) |
+	    (port == PORT_GENEVE) | (port == PORT_GTP_U))) != 0)
+		return (port == PORT_VXLAN ? NEXT_VXLAN :
+		    port == PORT_GENEVE ? NEXT_GENEVE : NEXT_GTP_U);
+	return (NOTHING);
+}
+
+/* What stands behind an IP header and its extensions. */
+static inline unsigned int
+walk_transport(const struct cursor *c, struct flow *f)
+{
+	if (((f->protocol == TCP) | (f->protocol == UDP)) != 0)
+		return (walk_ports(c, f));
+	switch (f->protocol) {
+
+	case SCTP:
+	case DCCP:
+	case UDP_LITE:
+		return (walk_ports(c, f));
+
+	case IP_IN_IP:
+		return (ETHERTYPE_IPV4);
+
+	case IPV6_IN_IP:
+		return (ETHERTYPE_IPV6);
+
+	case GRE:
+		return (NEXT_GRE);
+
+	default:
+		return (NOTHING);
+	}
+}
+
+static void
+set_flow(struct flow *f, const unsigned char *addresses, int is_ipv6,
+    unsigned int protocol)
+{
+	f->addresses = addresses;
+	f->is_ipv6 = is_ipv6;
+	f->protocol = protocol;
+	f->source = f->destination = 0;
+}
+
+/*
+ * What is behind the packet's own length is padding.  0 stands for a length
+ * that a network card fills in, and for a jumbogram's.
+ */
+static inline void
+cut_padding(struct cursor *c, size_t length)
+{
+	if (length != 0 && length < c->left)
+		c->left = length;
+}
+
+/* RFC 791 */
+static inline unsigned int
+walk_ipv4(struct cursor *c, struct flow *f)
+{
+	const unsigned char *header = c->p;
+
+	if (c->left < 20 || header[0] >> 4 != 4 || (header[0] & 15) < 5)
+		return (NOTHING);
+	set_flow(f, header + 12, 0, header[9]);
+	if ((get16(header + 6) & 0x3fff) != 0)	/* a fragment */
+		return (NOTHING);
+	cut_padding(c, get16(header + 2));
+	if (!skip(c, (size_t)(header[0] & 15) * 4))
+		return (NOTHING);
+	return (walk_transport(c, f));
+}
+
+/*
+ * RFC 8200, 4.  A fragment's protocol is 44: its header names another one, but
+ * only the first fragment's counts, and a hostile sender's differ.
+ */
+static unsigned int
+walk_ipv6(struct cursor *c, struct flow *f)
+{
+	unsigned int i, next;
+	size_t size;
+
+	if (c->left < 40 || c->p[0] >> 4 != 6)
+		return (NOTHING);
+	set_flow(f, c->p + 8, 1, c->p[6]);
+	size = get16(c->p + 4);
+	(void)skip(c, 40);
+	cut_padding(c, size);
+	for (i = 0; i < MAX_HEADERS; i++) {
+		next = f->protocol;
+		if (next != HOP_BY_HOP && next != ROUTING && next != AH &&
+		    next != DESTINATION && next != MOBILITY)
+			return (walk_transport(c, f));
+		if (c->left < 8)
+			return (NOTHING);
+		f->protocol = c->p[0];
+		size = next == AH ? ((size_t)c->p[1] + 2) * 4 :
+		    ((size_t)c->p[1] + 1) * 8;
+		if (!skip(c, size))
+			return (NOTHING);
+	}
+	return (NOTHING);
+}
+
+/* One header; returns what is behind it. */
+static unsigned int
+walk(struct cursor *c, unsigned int next, struct flow *f)
+{
+	switch (next) {
+
+	case ETHERTYPE_IPV4:
+		return (walk_ipv4(c, f));
+
+	case ETHERTYPE_IPV6:
+		return (walk_ipv6(c, f));
+
+	case ETHERTYPE_VLAN:
+	case ETHERTYPE_SERVICE_VLAN:
+	case ETHERTYPE_OLD_VLAN:
+		return (after_ethertype(c, 4));
+
+	case ETHERTYPE_ETHERNET:
+		return (after_ethertype(c, 14));
+
+	case ETHERTYPE_MPLS:
+	case ETHERTYPE_MPLS_UPSTREAM:
+		return (walk_mpls(c));
+
+	case ETHERTYPE_PPPOE:
+		return (after(c, 6, ETHERTYPE_PPP));
+
+	case ETHERTYPE_PPP:
+		return (walk_ppp(c));
+
+	case NEXT_GRE:
+		return (walk_gre(c));
+
+	case NEXT_VXLAN:
+		return (walk_vxlan(c));
+
+	case NEXT_GENEVE:
+		return (walk_geneve(c));
+
+	case NEXT_GTP_U:
+		return (walk_gtp_u(c));
+
+	default:
+		return (NOTHING);
+	}
+}
+
+static struct flow
+walk_on(struct cursor c, unsigned int next, struct flow f)
+{
+	int i;
+
+	for (i = 0; i < MAX_HEADERS && next != NOTHING; i++)
+		next = walk(&c, next, &f);
+	return (f);
+}
+
+/* Puts the smaller one first; without a branch, which would be guessed. */
+static inline void
+sort(uint64_t *a, uint64_t *b, uint64_t are_swapped)
+{
+	uint64_t x = (*a ^ *b) & (0 - are_swapped);
+
+	*a ^= x;
+	*b ^= x;
+}
+
+static inline uint64_t
+hash_ipv4(const struct flow *f)
+{
+	uint64_t a = (uint64_t)get32(f->addresses) << 16 | f->source;
+	uint64_t b = (uint64_t)get32(f->addresses + 4) << 16 | f->destination;
+	uint64_t word[2];
+
+	sort(&a, &b, a > b);
+	word[0] = a >> 16 << 32 | b >> 16;
+	word[1] = (a & 0xffff) << 32 | (b & 0xffff) << 16 | f->protocol;
+	return (pcap_tcp_hash(word, 2));
+}
+
+static uint64_t
+hash_ipv6(const struct flow *f)
+{
+	uint64_t s = f->source, d = f->destination, are_swapped;
+	uint64_t word[5] = { get64(f->addresses), get64(f->addresses + 8),
+	    get64(f->addresses + 16), get64(f->addresses + 24), 0 };
+
+	are_swapped = (word[0] > word[2]) | ((word[0] == word[2]) &
+	    ((word[1] > word[3]) | ((word[1] == word[3]) & (s > d))));
+	sort(&word[0], &word[2], are_swapped);
+	sort(&word[1], &word[3], are_swapped);
+	sort(&s, &d, are_swapped);
+	word[4] = s << 32 | d << 16 | f->protocol;
+	return (pcap_tcp_hash(word, 5));
+}
+
+unsigned int
+pcap_tcp_fanout_worker(const unsigned char *data, size_t length,
+    unsigned int ethertype, unsigned int n)
+{
+	struct cursor c = { data, length };
+	struct flow f = { 0 };
+	uint64_t hash;
+
+	/* Nearly all is IPv4 without a tunnel, which takes registers only. */
+	if (ethertype == ETHERTYPE_IPV4)
+		ethertype = walk_ipv4(&c, &f);
+	if (ethertype != NOTHING)
+		f = walk_on(c, ethertype, f);
+	if (f.addresses == NULL)
+		return (1);
+	hash = f.is_ipv6 ? hash_ipv6(&f) : hash_ipv4(&f);
+	return (1 + (unsigned int)((hash >> 32) * n >> 32));
+}

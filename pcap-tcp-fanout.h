@@ -1,0 +1,35 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcap-tcp-fanout.h - which of N workers a packet is for
+ *
+ * Both directions of a flow, and all fragments of a datagram, are for the same
+ * one, on every machine.  A packet's flow is the innermost that can be seen:
+ * through VLAN and MPLS tags, PPPoE, IPv6 extension headers, IP in IP, GRE,
+ * VXLAN, GENEVE and GTP-U.  Pure; safe in any thread.
+ */
+#ifndef pcap_tcp_fanout_h
+#define pcap_tcp_fanout_h
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PCAP_TCP_MAX_WORKERS	256
+
+/*
+ * Returns the worker, from 1 to n, of a packet whose network layer is the
+ * length bytes at data, of this EtherType; what is not IP is for worker 1.
+ *
+ * The worker is 1 + n * h / 2^32, rounded down, where h is the upper half of
+ * the pcap_tcp_hash() of these words: the two addresses as numbers, the lower
+ * one first, two words of IPv4 addresses in one, of which IPv6 addresses are
+ * two each; then (port of the lower) * 2^32 + (port of the upper) * 2^16 +
+ * protocol.  If the addresses are equal, the lower port is first.  Without
+ * ports, as for ICMP and ESP, these are 0; for fragments, too, and an IPv6
+ * fragment's protocol is that of its fragment header, 44.
+ */
+unsigned int pcap_tcp_fanout_worker(const unsigned char *data, size_t length,
+    unsigned int ethertype, unsigned int n);
+
+#endif

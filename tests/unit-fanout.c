@@ -1,0 +1,292 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * unit-fanout - which worker a packet is for
+ */
+
+#include "unit-fanout.h"
+
+#define MILLION	1000000
+
+/*
+ * Computed apart from this code, by worker() of tests/test_fanout.py: other
+ * machines, and programs that do the same, must agree.
+ */
+static void
+workers_are_known(void **state)
+{
+	static const struct {
+		struct test_flow f;
+		unsigned int of2, of256;
+	} cases[] = {
+		{ { 0, 6, { { 192, 0, 2, 1 }, { 198, 51, 100, 2 } },
+		    { 1024, 443 } }, 1, 42 },
+		{ { 0, 17, { { 198, 51, 100, 2 }, { 192, 0, 2, 1 } },
+		    { 53, 40000 } }, 1, 102 },
+		{ { 0, 1, { { 192, 0, 2, 1 }, { 255, 255, 255, 255 } },
+		    { 0, 0 } }, 2, 144 },
+		{ { 0, 6, { { 192, 0, 2, 7 }, { 192, 0, 2, 7 } },
+		    { 9, 8 } }, 2, 255 },
+		{ { 1, 6, { { 0x20, 1, 0xd, 0xb8, [15] = 1 },
+		    { 0x20, 1, 0xd, 0xb8, [15] = 2 } }, { 1024, 443 } },
+		    2, 204 },
+		{ { 1, 58, { { 0xfe, 0x80, [15] = 2 },
+		    { 0xfe, 0x80, [15] = 1 } }, { 0, 0 } }, 2, 198 },
+		{ { 1, 132, { { 0x20, 1, 0xd, 0xb8, [15] = 1 },
+		    { 0x20, 1, 0xd, 0xb8, [15] = 1 } }, { 65535, 1 } },
+		    2, 198 },
+	};
+	struct packet p;
+	size_t i;
+	int from;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (from = 0; from < 2; from++) {
+			build(&p, &cases[i].f, from, 0);
+			assert_int_equal(worker(&p, 2), cases[i].of2);
+			assert_int_equal(worker(&p, 256), cases[i].of256);
+			assert_int_equal(worker(&p, 1), 1);
+		}
+	}
+}
+
+/* Whatever is around it. */
+static void
+both_directions_are_at_one_worker(void **state)
+{
+	struct test_flow f;
+	struct packet p;
+	unsigned int i, k, expected;
+
+	(void)state;
+	for (i = 0; i < MILLION / 4; i++) {
+		f = any_flow();
+		build(&p, &f, 0, 0);
+		expected = worker(&p, 256);
+		assert_in_range(expected, 1, 256);
+		for (k = 0; k < 3; k++) {
+			build(&p, &f, k % 2 == 0, 0);
+			wrap(&p, 3);
+			assert_int_equal(worker(&p, 256), expected);
+		}
+	}
+}
+
+static void
+fragments_are_at_one_worker(void **state)
+{
+	struct test_flow f;
+	struct packet p;
+	unsigned int i, k, expected;
+
+	(void)state;
+	for (i = 0; i < MILLION / 10; i++) {
+		f = any_flow();
+		build(&p, &f, 0, FIRST_FRAGMENT);
+		expected = worker(&p, 256);
+		for (k = 0; k < 3; k++) {
+			build(&p, &f, (int)any(2), k == 0 ? FIRST_FRAGMENT :
+			    LATER_FRAGMENT);
+			wrap(&p, 2);
+			assert_int_equal(worker(&p, 256), expected);
+		}
+		/* As all between the two of that protocol without ports. */
+		f.port[0] = f.port[1] = 0;
+		if (f.is_ipv6)
+			f.protocol = 44;
+		build(&p, &f, 1, f.is_ipv6 ? FIRST_FRAGMENT : 0);
+		assert_int_equal(worker(&p, 256), expected);
+	}
+}
+
+/* A datagram in a tunnel that is in fragments goes by the tunnel's ends. */
+static void
+fragments_of_a_tunnel_are_at_one_worker(void **state)
+{
+	struct test_flow inner, tunnel;
+	struct packet p;
+	unsigned int i, expected;
+
+	(void)state;
+	for (i = 0; i < MILLION / 100; i++) {
+		tunnel = any_flow();
+		tunnel.protocol = any(2) ? 41 : 47;
+		build(&p, &tunnel, 0, LATER_FRAGMENT);
+		expected = worker(&p, 256);
+		inner = any_flow();
+		inner.is_ipv6 = 1;
+		build(&p, &inner, 0, 0);
+		if (tunnel.protocol == 47)
+			put16(put(&p, 4, 0) + 2, p.ethertype);
+		put_ip(&p, &tunnel, 1, FIRST_FRAGMENT);
+		assert_int_equal(worker(&p, 256), expected);
+	}
+}
+
+/* Random flows, and such as networks have: one after the other. */
+static void
+each_worker_has_its_share(void **state)
+{
+	static unsigned int count[65][65];
+	struct test_flow f;
+	struct packet p;
+	unsigned int i, n, k, kind;
+
+	(void)state;
+	for (kind = 0; kind < 3; kind++) {
+		memset(count, 0, sizeof(count));
+		for (i = 0; i < MILLION; i++) {
+			f = any_flow();
+			f.protocol = 6;
+			f.is_ipv6 = kind == 2;
+			if (kind > 0) {
+				memset(f.address, 0, sizeof(f.address));
+				f.address[0][0] = f.address[1][0] = 10;
+				put16(f.address[0] + (kind == 1 ? 2 : 14),
+				    i % 1000);
+				f.port[0] = 32768 + 2 * (i / 1000);
+				f.port[1] = 443;
+			}
+			build(&p, &f, 0, 0);
+			for (n = 2; n <= 64; n += kind == 0 ? 1 : 31)
+				count[n][worker(&p, n)]++;
+		}
+		for (n = 2; n <= 64; n += kind == 0 ? 1 : 31) {
+			for (k = 1; k <= n; k++)
+				assert_in_range(count[n][k],
+				    97 * (MILLION / n) / 100,
+				    103 * (MILLION / n) / 100);
+		}
+	}
+}
+
+static void
+flip(struct test_flow *f, unsigned int bit)
+{
+	unsigned int bits = f->is_ipv6 ? 128 : 32;
+
+	if (bit < 2 * bits)
+		f->address[bit / bits][bit % bits / 8] ^=
+		    (unsigned char)(1 << bit % 8);
+	else
+		f->port[(bit - 2 * bits) / 16] ^= 1U << bit % 16;
+}
+
+/*
+ * Whoever knows the worker of a flow does not know that of one that differs in
+ * a bit or two: with two workers, half of them are at the same one.  Of 1,024
+ * that is 512, give or take six standard deviations.
+ */
+static unsigned int
+count_together(int is_ipv6, unsigned int a, unsigned int b)
+{
+	struct test_flow f;
+	struct packet p;
+	unsigned int i, first, n = 0;
+
+	for (i = 0; i < 1024; i++) {
+		f = any_flow();
+		f.is_ipv6 = is_ipv6;
+		f.protocol = 6;
+		build(&p, &f, 0, 0);
+		first = worker(&p, 2);
+		flip(&f, a);
+		if (a != b)
+			flip(&f, b);
+		build(&p, &f, 0, 0);
+		n += worker(&p, 2) == first;
+	}
+	return (n);
+}
+
+static void
+no_flows_are_known_to_fall_together(void **state)
+{
+	unsigned int i, is_ipv6, bits;
+
+	(void)state;
+	for (is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
+		bits = 2 * (is_ipv6 ? 128 : 32) + 2 * 16;
+		for (i = 0; i < bits; i++) {
+			assert_in_range(count_together((int)is_ipv6, i, i),
+			    512 - 96, 512 + 96);
+			assert_in_range(count_together((int)is_ipv6, i,
+			    any(bits)), 512 - 96, 512 + 96);
+		}
+	}
+}
+
+/* What fills a frame up behind the packet's own length. */
+static void
+padding_is_no_port(void **state)
+{
+	struct test_flow f;
+	struct packet p;
+	unsigned int i, expected;
+	size_t size;
+
+	(void)state;
+	for (i = 0; i < 1000; i++) {
+		f = any_flow();
+		f.protocol = 6;
+		p.data = p.room + ROOM;
+		(void)put(&p, 2, 1);
+		put_ip(&p, &f, 0, 0);
+		expected = worker(&p, 256);
+		do {
+			p.data = p.room + ROOM;
+			(void)put(&p, 2, 1);
+			put_ip(&p, &f, 1, 0);
+			size = length(&p);
+		} while (p.data[f.is_ipv6 ? 5 : 3] == 0);
+		memmove(p.data - 20, p.data, size);
+		p.data -= 20;
+		assert_int_equal(worker(&p, 256), expected);
+	}
+}
+
+/* No more is read than there is, and what is there decides. */
+static void
+packets_are_cut(void **state)
+{
+	struct test_flow f;
+	struct packet p;
+	unsigned char *copy;
+	unsigned int i;
+	size_t size;
+
+	(void)state;
+	for (i = 0; i < MILLION / 10; i++) {
+		f = any_flow();
+		build(&p, &f, 0, 0);
+		wrap(&p, 3);
+		size = any((uint32_t)length(&p));
+		copy = malloc(size + (size == 0));
+		assert_non_null(copy);
+		memcpy(copy, p.data, size);
+		assert_in_range(pcap_tcp_fanout_worker(copy, size,
+		    p.ethertype, 7), 1, 7);
+		free(copy);
+	}
+	assert_int_equal(pcap_tcp_fanout_worker(NULL, 0, 0x0800, 7), 1);
+	assert_int_equal(pcap_tcp_fanout_worker(NULL, 0, 0x0806, 7), 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(workers_are_known),
+		cmocka_unit_test(both_directions_are_at_one_worker),
+		cmocka_unit_test(fragments_are_at_one_worker),
+		cmocka_unit_test(fragments_of_a_tunnel_are_at_one_worker),
+		cmocka_unit_test(each_worker_has_its_share),
+		cmocka_unit_test(no_flows_are_known_to_fall_together),
+		cmocka_unit_test(padding_is_no_port),
+		cmocka_unit_test(packets_are_cut),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
