@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "pcap-tcp-device.h"
+#include "pcap-tcp-hash.h"
 
 #define MAX_SHOWN	60	/* bytes of a name that an error repeats */
 
@@ -210,10 +211,33 @@ parse_sources(struct pcap_tcp_device *device, char *texts,
 
 struct option {
 	const char *name;
-	enum { SECONDS, YES_NO, CLOCK, TEXT, HOST } kind;
-	void *field;	/* an int *, or a const char ** */
+	enum { SECONDS, YES_NO, CLOCK, TEXT, HOST, WORKERS } kind;
+	void *field;	/* an int *, a const char **, or the device */
 	int low;	/* the least of SECONDS; what "no" stands for */
 };
+
+/* N or K/N */
+static int
+parse_workers(struct pcap_tcp_device *device, const char *value,
+    const struct error *err)
+{
+	const char *second = value + strspn(value, DIGITS);
+	const char *n = *second == '/' ? ++second : value;
+	unsigned long k = strtoul(value, NULL, 10);
+	unsigned long nworkers = strtoul(n, NULL, 10);
+
+	if (device->nworkers != 0)
+		return (refuse(err, "fanout", value,
+		    "one fanout=, with N or with K/N"));
+	if (*n == '\0' || n[strspn(n, DIGITS)] != '\0' || nworkers < 1 ||
+	    nworkers > PCAP_TCP_MAX_WORKERS ||
+	    (n != value && (k < 1 || k > nworkers)))
+		return (refuse(err, "fanout", value,
+		    "N or K/N, N from 1 to 256, K from 1 to N"));
+	device->nworkers = (unsigned int)nworkers;
+	device->worker = n != value ? (unsigned int)k : 0;
+	return (0);
+}
 
 static int
 parse_value(const struct option *o, const char *value, const struct error *err)
@@ -256,6 +280,9 @@ parse_value(const struct option *o, const char *value, const struct error *err)
 		if (check_name(o->name, value, err) == -1)
 			return (-1);
 		break;
+
+	case WORKERS:
+		return (parse_workers(o->field, value, err));
 	}
 	*text = value;
 	return (0);
@@ -287,6 +314,7 @@ parse_options(struct pcap_tcp_device *device, char *text,
 		{ "verify", YES_NO, &device->verify, 0 },
 		{ "timestamps", CLOCK, &device->arrival, 0 },
 		{ "linktype", TEXT, &device->linktype, 0 },
+		{ "fanout", WORKERS, device, 0 },
 		{ "ca", TEXT, &device->ca, 0 },
 		{ "cert", TEXT, &device->cert, 0 },
 		{ "key", TEXT, &device->key, 0 },
@@ -303,8 +331,8 @@ parse_options(struct pcap_tcp_device *device, char *text,
 			o++;
 		if (o->name == NULL)
 			return (refuse(err, "option", name, "one of timeout, "
-			    "reconnect, keepalive, timestamps, linktype, ca, "
-			    "cert, key, verify, servername"));
+			    "reconnect, keepalive, timestamps, linktype, "
+			    "fanout, ca, cert, key, verify, servername"));
 		value = rest != NULL ? rest : o->kind == YES_NO ? "yes" : "";
 		if (parse_value(o, value, err) == -1)
 			return (-1);
@@ -350,6 +378,22 @@ check_tls_options(const struct pcap_tcp_device *device,
 	return (0);
 }
 
+/* Who is handed a number has the same text as others, and the same port. */
+static int
+check_fanout(const struct pcap_tcp_device *device, const struct error *err)
+{
+	unsigned int i;
+
+	if (device->nworkers == 0 || device->worker != 0)
+		return (0);
+	for (i = 0; i < device->nsources; i++) {
+		if (pcap_tcp_is_listening(device->source[i].scheme))
+			return (refuse(err, "option", "fanout", "fanout=K/N "
+			    "and a port for each worker where they listen"));
+	}
+	return (0);
+}
+
 int
 pcap_tcp_device_refuse(const char *name, const char *what, const char *part,
     const char *expected, char *errbuf, size_t size)
@@ -381,6 +425,7 @@ pcap_tcp_device_parse(struct pcap_tcp_device *device, const char *name,
     char *errbuf, size_t size)
 {
 	const struct error err = { errbuf, size, name };
+	uint64_t words[sizeof(device->text) / sizeof(uint64_t)];
 	char *options = device->text;
 
 	if (strlen(name) >= sizeof(device->text))
@@ -392,9 +437,12 @@ pcap_tcp_device_parse(struct pcap_tcp_device *device, const char *name,
 	device->keepalive = 30;
 	device->verify = 1;
 	strcpy(device->text, name);
+	memcpy(words, device->text, sizeof(words));
+	device->id = pcap_tcp_hash(words, sizeof(words) / sizeof(words[0]));
 
 	if (parse_sources(device, cut_at_comma(&options), &err) == -1 ||
-	    parse_options(device, options, &err) == -1)
+	    parse_options(device, options, &err) == -1 ||
+	    check_fanout(device, &err) == -1)
 		return (-1);
 	return (check_tls_options(device, &err));
 }

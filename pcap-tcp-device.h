@@ -19,12 +19,14 @@
 #define pcap_tcp_device_h
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define PCAP_TCP_DEFAULT_PORT	57012
 #define PCAP_TCP_MAX_SOURCES	64
 #define PCAP_TCP_MAX_DEVICE	4096	/* bytes of a name, with its NUL */
 #define PCAP_TCP_MAX_HOST	255	/* RFC 1035, 2.3.4 */
 #define PCAP_TCP_DEFAULT_TIMEOUT	10	/* seconds */
+#define PCAP_TCP_MAX_WORKERS	256
 
 enum pcap_tcp_scheme {
 	PCAP_TCP_SCHEME_TCP,
@@ -74,6 +76,9 @@ struct pcap_tcp_device {
 	int reconnect;		/* one of PCAP_TCP_RECONNECT_ */
 	int verify;
 	int arrival;		/* Time stamps are those of arrival. */
+	unsigned int nworkers;	/* fanout=: among so many, 0 = not given */
+	unsigned int worker;	/* from 1 on, 0 = whichever is free */
+	uint64_t id;		/* of the name, the same for the same text */
 	const char *linktype;
 	const char *ca;
 	const char *cert;

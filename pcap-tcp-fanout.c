@@ -12,6 +12,7 @@
 
 #include "pcap-tcp-fanout.h"
 #include "pcap-tcp-hash.h"
+#include "pcap-tcp-link.h"
 
 #define MAX_HEADERS	16	/* Suricata's decoder.max-layers, too */
 
@@ -444,4 +445,25 @@ pcap_tcp_fanout_worker(const unsigned char *data, size_t length,
 		return (1);
 	hash = f.is_ipv6 ? hash_ipv6(&f) : hash_ipv4(&f);
 	return (1 + (unsigned int)((hash >> 32) * n >> 32));
+}
+
+size_t
+pcap_tcp_fanout_stage(void *fanout, struct pcap_tcp_record *r, size_t n)
+{
+	struct pcap_tcp_fanout *f = fanout;
+	const struct pcap_tcp_record *end = r + n;
+	struct pcap_tcp_record *next = r;
+	unsigned int ethertype;
+	size_t size, left;
+
+	for (; r != end; r++) {
+		size = pcap_tcp_link_network(f->dlt, r->data, r->h.caplen,
+		    &ethertype);
+		if (pcap_tcp_fanout_worker(r->data + size,
+		    r->h.caplen - size, ethertype, f->nworkers) == f->worker)
+			*next++ = *r;
+	}
+	left = n - (size_t)(end - next);
+	f->others += n - left;
+	return (left);
 }

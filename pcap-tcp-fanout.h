@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PCAP_TCP_MAX_WORKERS	256
+#include "pcap-tcp-record.h"
 
 /*
  * Returns the worker, from 1 to n, of a packet whose network layer is the
@@ -31,5 +31,15 @@
  */
 unsigned int pcap_tcp_fanout_worker(const unsigned char *data, size_t length,
     unsigned int ethertype, unsigned int n);
+
+struct pcap_tcp_fanout {
+	int dlt;		/* one that pcap_tcp_link_is_known() */
+	unsigned int worker, nworkers;
+	uint64_t others;	/* packets that were left out */
+};
+
+/* The stage that leaves out what is for others; its state is of that kind. */
+size_t	pcap_tcp_fanout_stage(void *fanout, struct pcap_tcp_record *r,
+    size_t n);
 
 #endif

@@ -460,6 +460,13 @@ pcap_tcp_feed_begin(struct pcap_tcp_feed *f)
 	return (pcap_tcp_peers_begin(&f->peers));
 }
 
+void
+pcap_tcp_feed_stop(struct pcap_tcp_feed *f)
+{
+	pcap_tcp_feed_close(f);
+	f->has_begun = f->is_open = 1;
+}
+
 int
 pcap_tcp_feed_await(struct pcap_tcp_feed *f, int stop_fd,
     const volatile sig_atomic_t *stop)

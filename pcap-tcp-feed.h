@@ -54,6 +54,9 @@ void	pcap_tcp_feed_close(struct pcap_tcp_feed *f);
  */
 int	pcap_tcp_feed_begin(struct pcap_tcp_feed *f);
 
+/* Instead of that: the device is one to which nothing will ever come. */
+void	pcap_tcp_feed_stop(struct pcap_tcp_feed *f);
+
 /*
  * Waits until the device is open, until stop_fd is readable (-1: none), or
  * until *stop.  Returns 0, or -1 with errno and errbuf.

@@ -9,10 +9,13 @@
 
 #include <config.h>
 
+#include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 
 #include "pcap-tcp-compat.h"
 #include "pcap-tcp-read.h"
+#include "pcap-tcp-worker.h"
 
 /* Limit on one non-blocking read whose packets are all filtered out. */
 #define NONBLOCK_STEPS	16
@@ -54,13 +57,15 @@ static int
 refill(struct pcap_tcp *pt)
 {
 	struct pcap_tcp_batch *run = &pt->run;
+	unsigned int i;
 
 	do {
 		if (!pcap_tcp_feed_next(&pt->feed, run))
 			return (0);
-		if (pt->stage != NULL)
-			run->end = run->next + pt->stage(&pt->pseudo_headers,
-			    run->next, (size_t)(run->end - run->next));
+		for (i = 0; i < pt->nstages; i++)
+			run->end = run->next + pt->stage[i].run(
+			    pt->stage[i].state, run->next,
+			    (size_t)(run->end - run->next));
 	} while (run->next == run->end);
 	return (1);
 }
@@ -136,6 +141,37 @@ report(pcap_t *p, enum pcap_tcp_progress progress)
 	return (progress == PCAP_TCP_END ? PCAP_ERROR_BREAK : PCAP_ERROR);
 }
 
+/*
+ * A number is handed out only now, as programs open what they list, and would
+ * keep it from those that read.
+ */
+int
+pcap_tcp_begin(pcap_t *p)
+{
+	struct pcap_tcp *pt = p->priv;
+	const struct pcap_tcp_device *d = &pt->device;
+
+	if (d->nworkers != 0 && d->worker == 0) {
+		pt->worker_fd = pcap_tcp_worker_take(d->id, d->nworkers,
+		    &pt->fanout.worker);
+		if (pt->worker_fd == -1) {
+			if (errno == EADDRINUSE)
+				snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
+				    "fanout=%u: other readers of this device "
+				    "have all numbers up to %u", d->nworkers,
+				    d->nworkers);
+			else
+				pcapint_fmt_errmsg_for_errno(p->errbuf,
+				    PCAP_ERRBUF_SIZE, errno,
+				    "fanout=%u: no worker's number",
+				    d->nworkers);
+			pcap_tcp_feed_stop(&pt->feed);
+			return (-1);
+		}
+	}
+	return (pcap_tcp_feed_begin(&pt->feed));
+}
+
 /* Waits for records and delivers them; nothing is at hand. */
 static int
 wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
@@ -145,7 +181,7 @@ wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 	int64_t until = PCAP_TCP_NEVER;
 	int n = 0, steps = 0;
 
-	if (!pt->feed.has_begun && pcap_tcp_feed_begin(&pt->feed) == -1) {
+	if (!pt->feed.has_begun && pcap_tcp_begin(p) == -1) {
 		pcap_tcp_update_readiness(p);
 		return (PCAP_ERROR);
 	}

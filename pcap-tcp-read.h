@@ -11,19 +11,34 @@
 
 #include "pcap-tcp-device.h"
 #include "pcap-tcp-events.h"
+#include "pcap-tcp-fanout.h"
 #include "pcap-tcp-feed.h"
 #include "pcap-tcp-linktype.h"
+
+#define PCAP_TCP_MAX_STAGES	2
 
 struct pcap_tcp {
 	struct pcap_tcp_batch run;	/* records to deliver next */
 	struct pcap_tcp_feed feed;
 	struct pcap_tcp_events events;
 	int nonblock;
-	pcap_tcp_stage *stage;		/* NULL: none */
+	struct {
+		pcap_tcp_stage *run;
+		void *state;
+	} stage[PCAP_TCP_MAX_STAGES];
+	unsigned int nstages;
 	struct pcap_tcp_pseudo_headers pseudo_headers;
+	struct pcap_tcp_fanout fanout;
+	int worker_fd;		/* holds its number, or -1 */
 	int dlt;		/* what the device name says, or -1 */
 	struct pcap_tcp_device device;
 };
+
+/*
+ * Becomes one of the workers, and has the feed begin.  Returns 0, or -1 with
+ * errno and errbuf.
+ */
+int	pcap_tcp_begin(pcap_t *p);
 
 /* A handle's read_op: pcap_dispatch(3PCAP). */
 int	pcap_tcp_read(pcap_t *p, int cnt, pcap_handler callback, u_char *user);

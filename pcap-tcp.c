@@ -15,9 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pcap-tcp-compat.h"
 #include "pcap-tcp.h"
+#include "pcap-tcp-link.h"
 #include "pcap-tcp-named.h"
 #include "pcap-tcp-read.h"
 #include "pcap-tcp-signal.h"
@@ -30,7 +32,7 @@ pcap_tcp_stats(pcap_t *p, struct pcap_stat *ps)
 	const struct pcap_tcp *pt = p->priv;
 	const struct pcap_tcp_decoding *d = &pt->feed.peers.common.decoding;
 
-	ps->ps_recv = (u_int)(pt->feed.received -
+	ps->ps_recv = (u_int)(pt->feed.received - pt->fanout.others -
 	    (uint64_t)(pt->run.end - pt->run.next));
 	ps->ps_drop = (u_int)d->dropped;
 	ps->ps_ifdrop = (u_int)d->if_dropped;
@@ -75,6 +77,9 @@ pcap_tcp_cleanup(pcap_t *p)
 
 	pcap_tcp_feed_close(&pt->feed);
 	pcap_tcp_events_close(&pt->events);
+	if (pt->worker_fd != -1)
+		close(pt->worker_fd);
+	pt->worker_fd = -1;
 	p->fd = -1;
 	pcapint_cleanup_live_common(p);
 }
@@ -110,12 +115,47 @@ open_streams(pcap_t *p)
 	/* Programs open what they only list: the first read begins. */
 	if (pt->dlt != -1)
 		return (0);
-	if (pcap_tcp_feed_begin(&pt->feed) == -1)
+	if (pcap_tcp_begin(p) == -1)
 		return (-1);
 	stop_fd = pcap_tcp_signal_hold(&saved);
 	status = pcap_tcp_feed_await(&pt->feed, stop_fd, &p->break_loop);
 	pcap_tcp_signal_release(stop_fd, &saved);
 	return (status);
+}
+
+static void
+add_stage(struct pcap_tcp *pt, pcap_tcp_stage *run, void *state)
+{
+	if (run == NULL)
+		return;
+	pt->stage[pt->nstages].run = run;
+	pt->stage[pt->nstages++].state = state;
+}
+
+/* What is done with the packets of the device, whose link type is known. */
+static int
+set_stages(pcap_t *p)
+{
+	struct pcap_tcp *pt = p->priv;
+
+	add_stage(pt, pcap_tcp_linktype_stage(&pt->pseudo_headers,
+	    p->linktype, p->swapped), &pt->pseudo_headers);
+	if (pt->device.nworkers == 0)
+		return (0);
+	if (!pcap_tcp_link_is_known(p->linktype)) {
+		snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
+		    "fanout= needs packets of a link type in which IP is "
+		    "found, and not %s",
+		    pcap_datalink_val_to_description_or_dlt(p->linktype));
+		errno = EINVAL;
+		return (-1);
+	}
+	pt->fanout.dlt = p->linktype;
+	pt->fanout.nworkers = pt->device.nworkers;
+	if (pt->device.worker != 0)
+		pt->fanout.worker = pt->device.worker;
+	add_stage(pt, pcap_tcp_fanout_stage, &pt->fanout);
+	return (0);
 }
 
 /* What the first stream says of the device, or else the device name. */
@@ -135,8 +175,6 @@ describe_device(pcap_t *p)
 		p->version_major = first->stream.decoder.version_major;
 		p->version_minor = first->stream.decoder.version_minor;
 	}
-	pt->stage = pcap_tcp_linktype_stage(&pt->pseudo_headers, p->linktype,
-	    p->swapped);
 	/* Not the stream's own: another one may have longer packets. */
 	max_snaplen = (int)max_snaplen_for_dlt(p->linktype);
 	if (p->snapshot <= 0 || p->snapshot > max_snaplen)
@@ -148,13 +186,18 @@ static int
 pcap_tcp_activate(pcap_t *p)
 {
 	struct pcap_tcp *pt = p->priv;
-	int saved_errno;
+	int saved_errno, status;
 
 	if (p->opt.rfmon)
 		return (PCAP_ERROR_RFMON_NOTSUP);
 
 	p->breakloop_op = pcap_tcp_breakloop;
-	if (open_streams(p) == -1) {
+	status = open_streams(p);
+	if (status == 0) {
+		describe_device(p);
+		status = set_stages(p);
+	}
+	if (status == -1) {
 		saved_errno = errno;
 		p->break_loop = 0;
 		pcap_tcp_cleanup(p);
@@ -162,7 +205,6 @@ pcap_tcp_activate(pcap_t *p)
 		return (PCAP_ERROR);
 	}
 
-	describe_device(p);
 	p->read_op = pcap_tcp_read;
 	p->inject_op = pcap_tcp_inject;
 	p->setfilter_op = pcapint_install_bpf_program;
@@ -237,6 +279,7 @@ pcap_tcp_create(const char *device, char *ebuf, int *is_ours)
 	if (p != NULL) {
 		pt = p->priv;
 		pcap_tcp_events_init(&pt->events);
+		pt->worker_fd = -1;
 		p->activate_op = is_known ? pcap_tcp_activate :
 		    activate_unknown;
 		if (is_known)

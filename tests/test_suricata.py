@@ -265,6 +265,32 @@ def test_a_named_device_in_its_configuration(suricata, log, serve, start):
         {"sensor1"}
 
 
+@pytest.mark.parametrize("runmode", ["workers", "autofp"])
+def test_four_threads_with_a_quarter_each(suricata, log, serve, start,
+                                          expected, runmode):
+    """Of the flows: together they see what one sees."""
+    server = serve(*[[STREAM, "hold"]] * 4)
+    original = (suricata.parent / "etc/suricata/suricata.yaml").read_text()
+    path = log / "suricata.yaml"
+    path.write_text(original.replace(
+        "pcap:\n  - interface: eth0\n",
+        f"pcap:\n  - interface: {server.device},fanout=4\n    threads: 4\n"))
+    # It has no more threads than this times the CPUs.
+    ratio = "threading.detect-thread-ratio=4"
+    program = start(*command(suricata, "--pcap", "--runmode", runmode,
+                             "--set", ratio),
+                    env=dict(OURS, SURICATA_YAML=str(path)))
+    until(log, "dns", DNS)
+    until(log, "http", 61)
+    time.sleep(0.2)  # whatever else they may make of them
+    assert server.connections == 4
+    finish(program)
+    assert compared(log) == expected[0]
+    figures = statistics(log)
+    assert figures["decoder"]["pkts"] == len(PACKETS)
+    assert figures["tcp"]["pkt_on_wrong_thread"] == 0
+
+
 def test_refused(suricata, log):
     port = free_port()
     result = run(*command(suricata, f"--pcap=tcp:127.0.0.1:{port}"))

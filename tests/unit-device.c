@@ -266,6 +266,68 @@ schemes_take_their_addresses(void **state)
 }
 
 static void
+workers_are_counted_from_one(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned int worker, nworkers;
+	} good[] = {
+		{ "tcp:h", 0, 0 },
+		{ "tcp:h,fanout=1", 0, 1 },
+		{ "tcp:h,fanout=256", 0, 256 },
+		{ "tcp:h,fanout=1/1", 1, 1 },
+		{ "tcp:h,Fanout=256/256", 256, 256 },
+		{ "tcp-listen:1,fanout=2/4", 2, 4 },
+	};
+	static const struct refusal bad[] = {
+		{ "tcp:h,fanout", "bad fanout \"\": expected N or K/N, N from "
+		    "1 to 256, K from 1 to N" },
+		{ "tcp:h,fanout=0", "bad fanout \"0\"" },
+		{ "tcp:h,fanout=257", "bad fanout \"257\"" },
+		{ "tcp:h,fanout=4294967297", "bad fanout \"4294967297\"" },
+		{ "tcp:h,fanout=0/4", "bad fanout \"0/4\"" },
+		{ "tcp:h,fanout=5/4", "bad fanout \"5/4\"" },
+		{ "tcp:h,fanout=1/257", "bad fanout \"1/257\"" },
+		{ "tcp:h,fanout=1/0", "bad fanout \"1/0\"" },
+		{ "tcp:h,fanout=/4", "bad fanout \"/4\"" },
+		{ "tcp:h,fanout=1/", "bad fanout \"1/\"" },
+		{ "tcp:h,fanout=1/4/", "bad fanout \"1/4/\"" },
+		{ "tcp:h,fanout=-1", "bad fanout \"-1\"" },
+		{ "tcp:h,fanout= 1/4", "bad fanout \" 1/4\"" },
+		{ "tcp:h,fanout=1/ 4", "bad fanout \"1/ 4\"" },
+		{ "tcp:h,fanout=1x/4", "bad fanout \"1x/4\"" },
+		{ "tcp:h,fanout=1/4,fanout=4", "bad fanout \"4\": expected one "
+		    "fanout=, with N or with K/N" },
+		{ "tcp-listen:1,fanout=4", "bad option \"fanout\": expected "
+		    "fanout=K/N and a port for each worker" },
+		{ "tcp:h+tcp-listen:1,fanout=4", "bad option \"fanout\"" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(parse(good[i].name), 0);
+		assert_int_equal(device.worker, good[i].worker);
+		assert_int_equal(device.nworkers, good[i].nworkers);
+	}
+	assert_refused(bad, sizeof(bad) / sizeof(bad[0]));
+}
+
+static void
+the_same_text_has_the_same_id(void **state)
+{
+	uint64_t id;
+
+	(void)state;
+	assert_int_equal(parse("tcp:h:1,fanout=4,timeout=1"), 0);
+	id = device.id;
+	assert_int_equal(parse("tcp:h:1,fanout=4,timeout=2"), 0);
+	assert_true(device.id != id);
+	assert_int_equal(parse("tcp:h:1,fanout=4,timeout=1"), 0);
+	assert_true(device.id == id);
+}
+
+static void
 sources_inherit_the_scheme_in_front_of_them(void **state)
 {
 	(void)state;
@@ -386,6 +448,8 @@ main(void)
 		cmocka_unit_test(blanks_may_stand_around_a_comma),
 		cmocka_unit_test(refuses_with_the_part_and_what_was_expected),
 		cmocka_unit_test(schemes_take_their_addresses),
+		cmocka_unit_test(workers_are_counted_from_one),
+		cmocka_unit_test(the_same_text_has_the_same_id),
 		cmocka_unit_test(sources_inherit_the_scheme_in_front_of_them),
 		cmocka_unit_test(tls_options_need_a_tls_source),
 		cmocka_unit_test(counts_the_sources),

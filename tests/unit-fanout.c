@@ -274,6 +274,50 @@ packets_are_cut(void **state)
 	assert_int_equal(pcap_tcp_fanout_worker(NULL, 0, 0x0806, 7), 1);
 }
 
+/* Of a stage for each of them, in whatever batches. */
+static void
+workers_together_have_each_packet_once(void **state)
+{
+	enum { BATCH = 128 };
+	static struct packet p[BATCH];
+	static struct pcap_tcp_record all[BATCH], own[BATCH];
+	struct pcap_tcp_fanout fanout = { .dlt = DLT_EN10MB };
+	unsigned int times[BATCH];
+	struct test_flow f;
+	size_t i, n, k, left;
+
+	(void)state;
+	for (n = 0; n < MILLION; n += BATCH) {
+		for (i = 0; i < BATCH; i++) {
+			f = any_flow();
+			build(&p[i], &f, 0, (int)any(3));
+			wrap(&p[i], 3);
+			if (p[i].ethertype != ETHERNET)
+				put_ethernet(&p[i]);
+			all[i].data = p[i].data;
+			all[i].h.caplen = all[i].h.len =
+			    (bpf_u_int32)length(&p[i]);
+			times[i] = 0;
+		}
+		fanout.nworkers = 1 + any(8);
+		fanout.others = 0;
+		for (k = 1; k <= fanout.nworkers; k++) {
+			fanout.worker = (unsigned int)k;
+			memcpy(own, all, sizeof(all));
+			left = pcap_tcp_fanout_stage(&fanout, own, BATCH);
+			for (i = 0; i < left; i++) {
+				assert_true(i == 0 ||
+				    own[i].data > own[i - 1].data);
+				times[((char *)own[i].data - (char *)p) /
+				    (ptrdiff_t)sizeof(p[0])]++;
+			}
+		}
+		for (i = 0; i < BATCH; i++)
+			assert_int_equal(times[i], 1);
+		assert_true(fanout.others == BATCH * (fanout.nworkers - 1));
+	}
+}
+
 int
 main(void)
 {
@@ -286,6 +330,7 @@ main(void)
 		cmocka_unit_test(no_flows_are_known_to_fall_together),
 		cmocka_unit_test(padding_is_no_port),
 		cmocka_unit_test(packets_are_cut),
+		cmocka_unit_test(workers_together_have_each_packet_once),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

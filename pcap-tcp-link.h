@@ -1,0 +1,25 @@
+/*
+ * Copyright (c) 2026 The pcap-tcp authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * pcap-tcp-link.h - where the network layer begins in packets of a link type
+ *
+ * Pure; safe in any thread.
+ */
+#ifndef pcap_tcp_link_h
+#define pcap_tcp_link_h
+
+#include <stddef.h>
+
+/* Are there packets of this DLT_ in which IP is found? */
+int	pcap_tcp_link_is_known(int dlt);
+
+/*
+ * Returns how many bytes are in front of the network layer in a packet of
+ * which length bytes are there, and its EtherType, which is 0 if the packet is
+ * cut before that or has none.
+ */
+size_t	pcap_tcp_link_network(int dlt, const unsigned char *data,
+    size_t length, unsigned int *ethertype);
+
+#endif
