@@ -379,16 +379,6 @@ walk(struct cursor *c, unsigned int next, struct flow *f)
 	}
 }
 
-static struct flow
-walk_on(struct cursor c, unsigned int next, struct flow f)
-{
-	int i;
-
-	for (i = 0; i < MAX_HEADERS && next != NOTHING; i++)
-		next = walk(&c, next, &f);
-	return (f);
-}
-
 /* Puts the smaller one first; without a branch, which would be guessed. */
 static inline void
 sort(uint64_t *a, uint64_t *b, uint64_t are_swapped)
@@ -428,23 +418,40 @@ hash_ipv6(const struct flow *f)
 	return (pcap_tcp_hash(word, 5));
 }
 
+static inline unsigned int
+worker_of(uint64_t hash, unsigned int n)
+{
+	return (1 + (unsigned int)((hash >> 32) * n >> 32));
+}
+
+/* Inlined, it would take the caller's registers. */
+__attribute__((noinline)) static unsigned int
+worker_by_all_headers(const unsigned char *data, size_t length,
+    unsigned int next, unsigned int n)
+{
+	struct cursor c = { data, length };
+	struct flow f = { 0 };
+	int i;
+
+	for (i = 0; i < MAX_HEADERS && next != NOTHING; i++)
+		next = walk(&c, next, &f);
+	if (f.addresses == NULL)
+		return (1);
+	return (worker_of(f.is_ipv6 ? hash_ipv6(&f) : hash_ipv4(&f), n));
+}
+
+/* Most is IPv4 without a tunnel: by itself it needs registers only. */
 unsigned int
 pcap_tcp_fanout_worker(const unsigned char *data, size_t length,
     unsigned int ethertype, unsigned int n)
 {
 	struct cursor c = { data, length };
 	struct flow f = { 0 };
-	uint64_t hash;
 
-	/* Nearly all is IPv4 without a tunnel, which takes registers only. */
-	if (ethertype == ETHERTYPE_IPV4)
-		ethertype = walk_ipv4(&c, &f);
-	if (ethertype != NOTHING)
-		f = walk_on(c, ethertype, f);
-	if (f.addresses == NULL)
-		return (1);
-	hash = f.is_ipv6 ? hash_ipv6(&f) : hash_ipv4(&f);
-	return (1 + (unsigned int)((hash >> 32) * n >> 32));
+	if (ethertype == ETHERTYPE_IPV4 && walk_ipv4(&c, &f) == NOTHING &&
+	    f.addresses != NULL)
+		return (worker_of(hash_ipv4(&f), n));
+	return (worker_by_all_headers(data, length, ethertype, n));
 }
 
 size_t

@@ -18,33 +18,44 @@
 #define ETHERTYPE_PPP	0x880b
 #define ETHERTYPE_PPPOE	0x8864
 
+/* Where there is no EtherType that is always the same; these are none. */
+enum { IN_THE_HEADER, BY_FAMILY, BY_VERSION };
+
 static const struct layout {
 	int dlt;
 	size_t size;		/* of the header */
-	size_t at;		/* where the EtherType is */
-	unsigned int ethertype;	/* 0: there; else always this */
+	size_t at;		/* where in the header the EtherType is */
+	unsigned int ethertype;
 } layouts[] = {
-	{ DLT_EN10MB, 14, 12, 0 },
-	{ DLT_LINUX_SLL, 16, 14, 0 },
-	{ DLT_LINUX_SLL2, 20, 0, 0 },
-	{ DLT_C_HDLC, 4, 2, 0 },
+	{ DLT_EN10MB, 14, 12, IN_THE_HEADER },
+	{ DLT_LINUX_SLL, 16, 14, IN_THE_HEADER },
+	{ DLT_LINUX_SLL2, 20, 0, IN_THE_HEADER },
+	{ DLT_C_HDLC, 4, 2, IN_THE_HEADER },
 	{ DLT_IPV4, 0, 0, ETHERTYPE_IPV4 },
 	{ DLT_IPV6, 0, 0, ETHERTYPE_IPV6 },
 	{ DLT_PPP, 0, 0, ETHERTYPE_PPP },
 	{ DLT_PPP_SERIAL, 0, 0, ETHERTYPE_PPP },
 	{ DLT_PPP_ETHER, 0, 0, ETHERTYPE_PPPOE },
+	{ DLT_RAW, 0, 0, BY_VERSION },
+	{ DLT_NULL, 4, 0, BY_FAMILY },
+	{ DLT_LOOP, 4, 0, BY_FAMILY },
+	{ -1, 0, 0, 0 }
 };
 
 int
 pcap_tcp_link_is_known(int dlt)
 {
-	const struct layout *l;
+	const struct layout *l = layouts;
 
-	for (l = layouts; l < layouts + sizeof(layouts) / sizeof(*l); l++) {
-		if (l->dlt == dlt)
-			return (1);
-	}
-	return (dlt == DLT_RAW || dlt == DLT_NULL || dlt == DLT_LOOP);
+	while (l->dlt != -1 && l->dlt != dlt)
+		l++;
+	return (l->dlt != -1);
+}
+
+static unsigned int
+version(const unsigned char *p)
+{
+	return (p[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);
 }
 
 /* By the address family, in either byte order; each system has its own. */
@@ -63,24 +74,29 @@ pcap_tcp_link_network(int dlt, const unsigned char *data, size_t length,
 {
 	const struct layout *l = layouts;
 
-	*ethertype = 0;
-	if (dlt == DLT_RAW) {
-		if (length > 0)
-			*ethertype = data[0] >> 4 == 6 ? ETHERTYPE_IPV6 :
-			    ETHERTYPE_IPV4;
-		return (0);
-	}
-	if (dlt == DLT_NULL || dlt == DLT_LOOP) {
-		if (length < 4)
-			return (length);
-		*ethertype = family(data);
-		return (4);
-	}
 	while (l->dlt != dlt)
 		l++;
-	if (length < l->size)
+	if (length < l->size || length == 0) {
+		*ethertype = 0;
 		return (length);
-	*ethertype = l->ethertype != 0 ? l->ethertype :
-	    (unsigned int)data[l->at] << 8 | data[l->at + 1];
+	}
+	switch (l->ethertype) {
+
+	case IN_THE_HEADER:
+		*ethertype = (unsigned int)data[l->at] << 8 | data[l->at + 1];
+		break;
+
+	case BY_FAMILY:
+		*ethertype = family(data);
+		break;
+
+	case BY_VERSION:
+		*ethertype = version(data);
+		break;
+
+	default:
+		*ethertype = l->ethertype;
+		break;
+	}
 	return (l->size);
 }

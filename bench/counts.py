@@ -24,6 +24,7 @@ class Counts:
     def __init__(self, build, folder):
         self.build = Path(build)
         self.folder = Path(folder)
+        self.options = ""           # of the device, behind a comma
         self.env = dict(SYSTEM, LD_LIBRARY_PATH=str(self.build / "lib"))
 
     def _run(self, tool, stream, way, *arguments):
@@ -31,7 +32,7 @@ class Counts:
         with sending(self.build, "file", stream) as port:
             result = subprocess.run(
                 tool + [str(self.build / "bench/reader"), way,
-                        f"tcp:127.0.0.1:{port}", *arguments],
+                        f"tcp:127.0.0.1:{port}{self.options}", *arguments],
                 env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 text=True, timeout=120)
         if result.returncode != 0:
@@ -43,7 +44,8 @@ class Counts:
         stream = self.folder / "stream.pcap"
         found = []
         for n in (packets, 2 * packets):
-            written = write_stream(stream, "64", n)
+            written = write_stream(stream, "64", n,
+                                   flows="fanout" in self.options)
             found.append((written, count(stream)))
         (fewer, low), (more, high) = found
         return (high - low) / (more - fewer)
@@ -81,6 +83,11 @@ def calls(counts, way, arguments):
     return f"{max(found, 0):.3f}"
 
 
+# Who has all packets, and who has few: the others' are left out.
+FANOUT = {",fanout=1/1": "loop, fanout=1/1", ",fanout=7/256":
+          "loop, of another worker"}
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         counts = Counts(sys.argv[1], folder)
@@ -93,6 +100,10 @@ def main():
                       f"| {counts.allocations(way, *arguments):g} "
                       f"| {calls(counts, way, arguments)} |",
                       flush=True)
+        for counts.options, name in FANOUT.items():
+            print(f"| {name} | {counts.instructions('loop'):.1f} "
+                  f"| {counts.allocations('loop'):g} "
+                  f"| {calls(counts, 'loop', [])} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -16,37 +16,39 @@ SYSTEM = {name: value for name, value in dict(os.environ, LC_ALL="C").items()
           if name != "LD_LIBRARY_PATH"}
 
 
-def packet(size, port):
+def packet(size, port, source=40000):
     ethernet = b"\2\0\0\0\0\2\2\0\0\0\0\1\x08\0"
     ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, size - 14, 0, 0, 64, 6, 0,
                      b"\xc6\x33\x64\1", b"\xc6\x33\x64\2")
-    tcp = struct.pack(">HHIIBBHHH", 40000, port, 0, 0, 0x50, 0x10, 0, 0, 0)
+    tcp = struct.pack(">HHIIBBHHH", source, port, 0, 0, 0x50, 0x10, 0, 0, 0)
     return (ethernet + ip + tcp).ljust(size, b"\0")
 
 
-def period(sizes):
+def period(sizes, flows=False):
     """The records of a period, the times left out, and where each begins.
 
     Sizes and ports are in no order, as on a network: half of the packets, on
-    average, are for port 443.
+    average, are for port 443. flows: each is of one of its own, not of two.
     """
     order = random.Random(1)
     found = sizes * (PERIOD // len(sizes))
     order.shuffle(found)
     block, offsets = bytearray(), []
-    for size, port in zip(found, order.choices((443, 80), k=PERIOD)):
+    ports = order.choices((443, 80), k=PERIOD)
+    for i, (size, port) in enumerate(zip(found, ports)):
         offsets.append(len(block))
-        block += struct.pack("<IIII", 0, 0, size, size) + packet(size, port)
+        block += struct.pack("<IIII", 0, 0, size, size) + \
+            packet(size, port, 40000 + (i if flows else 0))
     return block, offsets
 
 
-def write_stream(path, size, packets, first=0, step=1):
+def write_stream(path, size, packets, first=0, step=1, flows=False):
     """Writes so many packets, rounded to whole periods, and returns how many.
 
     Packet i has the time first + i * step in microseconds, for streams that
     are to be merged.
     """
-    block, offsets = period(SIZES[size])
+    block, offsets = period(SIZES[size], flows)
     periods = max(packets // PERIOD, 1)
     time = first
     with open(path, "wb") as file:
