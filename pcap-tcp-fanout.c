@@ -227,7 +227,6 @@ walk_ports(const struct cursor *c, struct flow *f)
 	port = get16(c->p + 2);
 	f->source = get16(c->p);
 	f->destination = port;
-	/* Without a branch for each: TCP or UDP cannot be guessed. */
 	if (((f->protocol == UDP) & ((port == PORT_VXLAN) |
 	    (port == PORT_GENEVE) | (port == PORT_GTP_U))) != 0)
 		return (port == PORT_VXLAN ? NEXT_VXLAN :
@@ -235,11 +234,14 @@ walk_ports(const struct cursor *c, struct flow *f)
 	return (NOTHING);
 }
 
-/* What stands behind an IP header and its extensions. */
+/*
+ * What stands behind an IP header and its extensions.  TCP and UDP without a
+ * branch for each, which could not be guessed.
+ */
 static inline unsigned int
 walk_transport(const struct cursor *c, struct flow *f)
 {
-	if (((f->protocol == TCP) | (f->protocol == UDP)) != 0)
+	if (f->protocol < 32 && (1U << f->protocol & (1U << TCP | 1U << UDP)))
 		return (walk_ports(c, f));
 	switch (f->protocol) {
 
@@ -379,43 +381,27 @@ walk(struct cursor *c, unsigned int next, struct flow *f)
 	}
 }
 
-/* Puts the smaller one first; without a branch, which would be guessed. */
-static inline void
-sort(uint64_t *a, uint64_t *b, uint64_t are_swapped)
-{
-	uint64_t x = (*a ^ *b) & (0 - are_swapped);
-
-	*a ^= x;
-	*b ^= x;
-}
-
+/* The same whichever end comes first: of a sum. */
 static inline uint64_t
 hash_ipv4(const struct flow *f)
 {
-	uint64_t a = (uint64_t)get32(f->addresses) << 16 | f->source;
-	uint64_t b = (uint64_t)get32(f->addresses + 4) << 16 | f->destination;
-	uint64_t word[2];
+	uint64_t a = (uint64_t)get32(f->addresses) << 32 | f->source << 16 |
+	    f->protocol;
+	uint64_t b = (uint64_t)get32(f->addresses + 4) << 32 |
+	    f->destination << 16 | f->protocol;
 
-	sort(&a, &b, a > b);
-	word[0] = a >> 16 << 32 | b >> 16;
-	word[1] = (a & 0xffff) << 32 | (b & 0xffff) << 16 | f->protocol;
-	return (pcap_tcp_hash(word, 2));
+	return (pcap_tcp_mix(pcap_tcp_hash(&a, 1) + pcap_tcp_hash(&b, 1)));
 }
 
 static uint64_t
 hash_ipv6(const struct flow *f)
 {
-	uint64_t s = f->source, d = f->destination, are_swapped;
-	uint64_t word[5] = { get64(f->addresses), get64(f->addresses + 8),
-	    get64(f->addresses + 16), get64(f->addresses + 24), 0 };
+	uint64_t a[3] = { get64(f->addresses), get64(f->addresses + 8),
+	    f->source << 16 | f->protocol };
+	uint64_t b[3] = { get64(f->addresses + 16), get64(f->addresses + 24),
+	    f->destination << 16 | f->protocol };
 
-	are_swapped = (word[0] > word[2]) | ((word[0] == word[2]) &
-	    ((word[1] > word[3]) | ((word[1] == word[3]) & (s > d))));
-	sort(&word[0], &word[2], are_swapped);
-	sort(&word[1], &word[3], are_swapped);
-	sort(&s, &d, are_swapped);
-	word[4] = s << 32 | d << 16 | f->protocol;
-	return (pcap_tcp_hash(word, 5));
+	return (pcap_tcp_mix(pcap_tcp_hash(a, 3) + pcap_tcp_hash(b, 3)));
 }
 
 static inline unsigned int

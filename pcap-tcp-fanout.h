@@ -21,13 +21,12 @@
  * Returns the worker, from 1 to n, of a packet whose network layer is the
  * length bytes at data, of this EtherType; what is not IP is for worker 1.
  *
- * The worker is 1 + n * h / 2^32, rounded down, where h is the upper half of
- * the pcap_tcp_hash() of these words: the two addresses as numbers, the lower
- * one first, two words of IPv4 addresses in one, of which IPv6 addresses are
- * two each; then (port of the lower) * 2^32 + (port of the upper) * 2^16 +
- * protocol.  If the addresses are equal, the lower port is first.  Without
- * ports, as for ICMP and ESP, these are 0; for fragments, too, and an IPv6
- * fragment's protocol is that of its fragment header, 44.
+ * The worker is 1 + n * h / 2^32, rounded down.  h is the upper half of what
+ * pcap_tcp_mix() makes of the sum of pcap_tcp_hash() of each end: of one word,
+ * (IPv4 address) * 2^32 + port * 2^16 + protocol, or of three, the two halves of
+ * an IPv6 address and port * 2^16 + protocol.  Without ports, as for ICMP and
+ * ESP, these are 0; for fragments, too, and an IPv6 fragment's protocol is that
+ * of its fragment header, 44.
  */
 unsigned int pcap_tcp_fanout_worker(const unsigned char *data, size_t length,
     unsigned int ethertype, unsigned int n);

@@ -38,7 +38,13 @@ pcap_tcp_fold(uint64_t x, uint64_t y)
 #endif
 }
 
-/* The constants are digits of pi, the golden ratio and the plastic number. */
+/* The constants are of the golden ratio, the plastic number, and digits of pi. */
+static inline uint64_t
+pcap_tcp_mix(uint64_t x)
+{
+	return (pcap_tcp_fold(x, 0x9e3779b97f4a7c15U));
+}
+
 static inline uint64_t
 pcap_tcp_hash(const uint64_t *word, size_t n)
 {
@@ -46,10 +52,10 @@ pcap_tcp_hash(const uint64_t *word, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		h = pcap_tcp_fold(h ^ word[i], 0x9e3779b97f4a7c15U);
+		h = pcap_tcp_mix(h ^ word[i]);
 		g = (g + word[i]) * 0xd1b54a32d192ed03U;
 	}
-	return (pcap_tcp_fold(h ^ (g << 32 | g >> 32), 0x9e3779b97f4a7c15U));
+	return (pcap_tcp_mix(h ^ (g << 32 | g >> 32)));
 }
 
 #endif

@@ -34,8 +34,8 @@ class Parts:
         return sending(self.build, *words, before=self.before)
 
     def all(self):
-        for part in (self.loss, self.latency, self.scale, self.memory,
-                     self.handles, self.idle):
+        for part in (self.loss, self.latency, self.scale, self.fanout,
+                     self.workers, self.memory, self.handles, self.idle):
             yield from part()
 
     def loss(self):
@@ -150,6 +150,64 @@ class Parts:
                                 limit) if limit else None)
             yield Figure("scale", f"recv() from {sources}, CPU a packet",
                          median(recv[sources]) / totals[sources] * 1e9, "ns")
+
+    def fanout(self):
+        """What it takes to find out whose packet it is, and what a packet of
+        another worker takes beside one that is delivered."""
+        stream = self.folder / "flows.pcap"
+        sent = write_stream(stream, "64", self.packets, flows=True)
+        costs = {}
+        with self._sending("file", stream) as port:
+            for _ in range(self.rounds):
+                costs.setdefault("recv", []).append(measure(
+                    [[self.reader, "recv", port, 256]], self.ours))
+                for way in ("loop", "next_ex"):
+                    for option in ("", ",fanout=1/1", ",fanout=7/256"):
+                        costs.setdefault(way + option, []).append(measure(
+                            [["OURS", self.reader, way,
+                              f"tcp:127.0.0.1:{port}{option}"]], self.ours))
+        stream.unlink()
+        if {c.packets for c in costs["loop,fanout=1/1"]} != {sent} or \
+                costs["loop,fanout=7/256"][0].packets > sent / 100:
+            raise RuntimeError("fanout=: not the packets of its flows")
+        ns = {name: median(c.cpu for c in found) / sent * 1e9
+              for name, found in costs.items()}
+        whose = ns["loop,fanout=1/1"] - ns["loop"]
+        yield Figure("fan-out", "whose a packet is, CPU", whose, "ns",
+                     Target(None, "ns", whose, "≤", 5))
+        for way in ("loop", "next_ex"):
+            own, other = ns[f"{way},fanout=1/1"], ns[f"{way},fanout=7/256"]
+            yield Figure("fan-out", f"{way}, own packet, CPU", own, "ns")
+            yield Figure("fan-out", f"{way}, packet of another, CPU", other,
+                         "ns", Target(None, "of an own one's", other / own,
+                                      "≤", 0.5))
+        yield Figure("fan-out", "recv(), CPU", ns["recv"], "ns")
+
+    def workers(self):
+        """Each takes 2 µs a packet, and has a core of its own, which most
+        machines have not enough of: they run one after the other here, and
+        the one with the most CPU time says how long they take together."""
+        stream = self.folder / "flows.pcap"
+        sent = write_stream(stream, "64", 240000, flows=True)
+        rates = {}
+        with self._sending("file", stream) as port:
+            for _ in range(self.rounds):
+                for n in (1, 2, 4):
+                    costs = [measure(
+                        [["OURS", self.reader, "slow",
+                          f"tcp:127.0.0.1:{port},fanout={k}/{n}"]], self.ours)
+                        for k in range(1, n + 1)]
+                    if sum(c.packets for c in costs) != sent:
+                        raise RuntimeError(f"fanout=K/{n}: not each once")
+                    rates.setdefault(n, []).append(
+                        sent / max(c.cpu for c in costs) / 1e6)
+        stream.unlink()
+        for n, found in rates.items():
+            rate = median(found)
+            yield Figure("fan-out", f"workers of 2 µs a packet: {n}", rate,
+                         "Mpackets/s", Target(
+                             None, "of one worker's", rate / median(rates[1]),
+                             "≥", 0.85 * n) if n > 1 else None)
 
     def memory(self):
         """Of sources that have sent their buffer full, and are silent."""

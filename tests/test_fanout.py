@@ -19,24 +19,28 @@ WORDS = 2**64 - 1
 TRAFFIC = traffic.packets()
 
 
-def fold(x, y):
-    return x * y >> 64 ^ x * y & WORDS
+def mix(x):
+    product = x * 0x9e3779b97f4a7c15
+    return product >> 64 ^ product & WORDS
+
+
+def hashed(words):
+    h, g = 0x243f6a8885a308d3, 0x13198a2e03707344
+    for word in words:
+        h, g = mix(h ^ word), (g + word) * 0xd1b54a32d192ed03 & WORDS
+    return mix(h ^ (g << 32 & WORDS | g >> 32))
 
 
 def worker(flow, n):
     """What pcap-tcp-fanout.h says, apart from the code."""
-    (a, aport), (b, bport), protocol = flow
-    (a, aport), (b, bport) = sorted([(int(ip_address(a)), aport),
-                                     (int(ip_address(b)), bport)])
-    words = [a >> 64, a & WORDS, b >> 64, b & WORDS]
-    if ip_address(flow[0][0]).version == 4:
-        words = [a << 32 | b]
-    h, g = 0x243f6a8885a308d3, 0x13198a2e03707344
-    for word in words + [aport << 32 | bport << 16 | protocol]:
-        h = fold(h ^ word, 0x9e3779b97f4a7c15)
-        g = (g + word) * 0xd1b54a32d192ed03 & WORDS
-    h = fold(h ^ (g << 32 & WORDS | g >> 32), 0x9e3779b97f4a7c15)
-    return 1 + ((h >> 32) * n >> 32)
+    *ends, protocol = flow
+    total = 0
+    for address, port in ends:
+        address = ip_address(address)
+        rest = port << 16 | protocol
+        total += hashed([int(address) << 32 | rest] if address.version == 4
+                        else [int(address) >> 64, int(address) & WORDS, rest])
+    return 1 + ((mix(total & WORDS) >> 32) * n >> 32)
 
 
 def ipv4(protocol, payload, number=1):
