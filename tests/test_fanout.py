@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import traffic
-from conftest import (READER, SAMPLE, SYSTEM, cause, need, run, stats,
-                      wait_until)
+from conftest import (LIMIT, READER, SAMPLE, SYSTEM, cause, in_namespace, need,
+                      run, stats)
 from pcapfile import header, numbered, packets, pcap
 
 WORDS = 2**64 - 1
@@ -329,6 +329,46 @@ def test_who_only_opens_it_has_no_number(serve, start):
     assert waiting.wait_for("^END") == f"END -1 {refusal(1)}"
     waiting.end()
     assert server.connections == 1
+
+
+def test_a_child_has_the_number_too(serve, start):
+    """A program that becomes a daemon goes on as the same worker."""
+    server = serve([pcap(flows()), "hold"])
+    device = f"{server.device},fanout=1"
+    program = start(READER, "-D", "-p", device)
+    assert program.process.wait(LIMIT) == 0
+    program.wait_for("^P ", count=100)
+    assert cause(device) == refusal(1)
+    server.stop()
+    program.wait_for("^STATS")
+
+
+def test_namespaces_do_not_meet(serve, start):
+    server = serve([pcap(flows()), "hold"])
+    device = f"{server.device},fanout=1"
+    start(READER, "-p", device).wait_for("^P ", count=100)
+    assert cause(device) == refusal(1)
+    result = in_namespace(f"exec {READER} -p {device}")
+    assert "Connection refused" in result.stderr
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_several_sources(serve, n):
+    """Of each its share, in the order of time."""
+    parts = [pcap(TRAFFIC[i::2]) for i in range(2)]
+    whole = printed(run(READER, "-p", serve([pcap(TRAFFIC)]).device
+                        ).stdout.splitlines())
+    found = []
+    for k in range(1, n + 1):
+        servers = [serve([part]) for part in parts]
+        lines = run(READER, "-p", "tcp:" + "+".join(
+            f"127.0.0.1:{s.port}" for s in servers) + f",fanout={k}/{n}"
+            ).stdout.splitlines()
+        found.append(printed(lines))
+        assert found[-1] == [line for line in whole if line in
+                             set(found[-1])]
+        assert stats(lines)["recv"] == len(found[-1]) > 0
+    assert sorted(sum(found, [])) == sorted(whole)
 
 
 @pytest.mark.parametrize("option", ["", ",reconnect=yes"])

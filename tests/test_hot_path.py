@@ -41,6 +41,20 @@ def test_instructions_a_packet(counts, way, arguments, most):
     assert counts.instructions(way, *arguments) < most
 
 
+# To find out whose it is takes 157 with gcc 12; not to deliver it saves 34.
+def test_instructions_of_fan_out(counts):
+    need("valgrind")
+    if platform.machine() != "x86_64":
+        pytest.skip("the bounds are x86-64's")
+    plain = counts.instructions("loop")
+    counts.options = ",fanout=1/1"
+    own = counts.instructions("loop")
+    counts.options = ",fanout=7/256"
+    other = counts.instructions("loop")
+    assert other < own < plain + 220
+    assert counts.allocations("loop") == 0
+
+
 @pytest.mark.parametrize("way", ["loop", "next_ex", "epoll"])
 @pytest.mark.parametrize("arguments", [[], [FILTER]], ids="".join)
 def test_no_packet_allocates_memory(counts, way, arguments):
