@@ -38,7 +38,7 @@ pcap_tcp_fold(uint64_t x, uint64_t y)
 #endif
 }
 
-/* The constants are of the golden ratio, the plastic number, and digits of pi. */
+/* The constants: the golden ratio, the plastic number, and digits of pi. */
 static inline uint64_t
 pcap_tcp_mix(uint64_t x)
 {

@@ -22,6 +22,7 @@ pcap_tcp_worker_take(uint64_t key, unsigned int n, unsigned int *worker)
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int length, saved_errno;
+	size_t size;
 
 	if (fd == -1)
 		return (-1);
@@ -30,9 +31,9 @@ pcap_tcp_worker_take(uint64_t key, unsigned int n, unsigned int *worker)
 		length = snprintf(sun.sun_path + 1, sizeof(sun.sun_path) - 1,
 		    "pcap-tcp/%lu/%016" PRIx64 "/%u",
 		    (unsigned long)geteuid(), key, *worker);
-		if (bind(fd, (struct sockaddr *)&sun, (socklen_t)
-		    (offsetof(struct sockaddr_un, sun_path) + 1 +
-		    (size_t)length)) == 0)
+		size = offsetof(struct sockaddr_un, sun_path) + 1 +
+		    (size_t)length;
+		if (bind(fd, (struct sockaddr *)&sun, (socklen_t)size) == 0)
 			return (fd);
 		if (errno != EADDRINUSE)
 			break;

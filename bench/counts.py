@@ -84,8 +84,8 @@ def calls(counts, way, arguments):
 
 
 # Who has all packets, and who has few: the others' are left out.
-FANOUT = {",fanout=1/1": "loop, fanout=1/1", ",fanout=7/256":
-          "loop, of another worker"}
+FANOUT = {",fanout=1/1": "loop, `fanout=1/1`", ",fanout=7/256":
+          "loop, a packet of another worker"}
 
 
 def main():
