@@ -132,7 +132,11 @@ add_stage(struct pcap_tcp *pt, pcap_tcp_stage *run, void *state)
 	pt->stage[pt->nstages++].state = state;
 }
 
-/* What is done with the packets of the device, whose link type is known. */
+/*
+ * What is done with the packets of the device, whose link type is known.
+ * Fan-out stands behind the merge, which needs the times of others' packets,
+ * too, to know whom it has to wait for.
+ */
 static int
 set_stages(pcap_t *p)
 {

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import traffic
-from conftest import (LIMIT, READER, SAMPLE, SYSTEM, cause, in_namespace, need,
-                      run, stats)
+from conftest import (LIMIT, READER, SAMPLE, SYSTEM, cause, free_port, in_namespace,
+                      need, run, stats)
 from pcapfile import header, numbered, packets, pcap
 
 WORDS = 2**64 - 1
@@ -329,6 +329,23 @@ def test_who_only_opens_it_has_no_number(serve, start):
     assert waiting.wait_for("^END") == f"END -1 {refusal(1)}"
     waiting.end()
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("option", ["", ",linktype=EN10MB"])
+def test_closing_gives_the_number_back(serve, option):
+    """Opened twenty times in one process, which has but one."""
+    server = serve(*[[pcap(flows())]] * 21)
+    result = run(READER, "-o", "20", f"{server.device},fanout=1{option}")
+    assert "LEAK descriptors=0 bytes=0\n" in result.stdout, result
+    assert stats(result.stdout.splitlines())["recv"] == 100
+
+
+def test_so_does_what_fails():
+    """It has it while it tries to connect."""
+    device = f"tcp:127.0.0.1:{free_port()},fanout=1"
+    result = run(READER, "-o", "-20", device)
+    assert "LEAK descriptors=0 bytes=0\n" in result.stdout, result
+    assert "Connection refused" in cause(device)
 
 
 def test_a_child_has_the_number_too(serve, start):
