@@ -216,6 +216,15 @@ struct option {
 	int low;	/* the least of SECONDS; what "no" stands for */
 };
 
+static uint64_t
+hash_name(const char *name)
+{
+	uint64_t words[PCAP_TCP_MAX_DEVICE / sizeof(uint64_t)] = { 0 };
+
+	memcpy(words, name, strlen(name));
+	return (pcap_tcp_hash(words, sizeof(words) / sizeof(words[0])));
+}
+
 /* N or K/N */
 static int
 parse_workers(struct pcap_tcp_device *device, const char *value,
@@ -235,7 +244,10 @@ parse_workers(struct pcap_tcp_device *device, const char *value,
 		return (refuse(err, "fanout", value,
 		    "N or K/N, N from 1 to 256, K from 1 to N"));
 	device->nworkers = (unsigned int)nworkers;
-	device->worker = n != value ? (unsigned int)k : 0;
+	if (n != value)
+		device->worker = (unsigned int)k;
+	else
+		device->id = hash_name(err->device);
 	return (0);
 }
 
@@ -425,7 +437,6 @@ pcap_tcp_device_parse(struct pcap_tcp_device *device, const char *name,
     char *errbuf, size_t size)
 {
 	const struct error err = { errbuf, size, name };
-	uint64_t words[sizeof(device->text) / sizeof(uint64_t)];
 	char *options = device->text;
 
 	if (strlen(name) >= sizeof(device->text))
@@ -437,8 +448,6 @@ pcap_tcp_device_parse(struct pcap_tcp_device *device, const char *name,
 	device->keepalive = 30;
 	device->verify = 1;
 	strcpy(device->text, name);
-	memcpy(words, device->text, sizeof(words));
-	device->id = pcap_tcp_hash(words, sizeof(words) / sizeof(words[0]));
 
 	if (parse_sources(device, cut_at_comma(&options), &err) == -1 ||
 	    parse_options(device, options, &err) == -1 ||

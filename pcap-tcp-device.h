@@ -78,7 +78,7 @@ struct pcap_tcp_device {
 	int arrival;		/* Time stamps are those of arrival. */
 	unsigned int nworkers;	/* fanout=: among so many, 0 = not given */
 	unsigned int worker;	/* from 1 on, 0 = whichever is free */
-	uint64_t id;		/* of the name, the same for the same text */
+	uint64_t id;		/* fanout=N: the same for the same name */
 	const char *linktype;
 	const char *ca;
 	const char *cert;

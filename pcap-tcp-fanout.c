@@ -10,24 +10,15 @@
 
 #include <string.h>
 
+#include "ethertype.h"
 #include "pcap-tcp-fanout.h"
 #include "pcap-tcp-hash.h"
 #include "pcap-tcp-link.h"
 
 #define MAX_HEADERS	16	/* Suricata's decoder.max-layers, too */
 
-/* IEEE 802 Numbers, "EtherTypes" (IANA). */
-#define ETHERTYPE_IPV4		0x0800
-#define ETHERTYPE_ETHERNET	0x6558	/* within GRE and GENEVE */
-#define ETHERTYPE_VLAN		0x8100
-#define ETHERTYPE_IPV6		0x86dd
-#define ETHERTYPE_PPP		0x880b
-#define ETHERTYPE_MPLS		0x8847
-#define ETHERTYPE_MPLS_UPSTREAM	0x8848
-#define ETHERTYPE_PPPOE		0x8864
-#define ETHERTYPE_SERVICE_VLAN	0x88a8
+/* The other EtherTypes are libpcap's (ethertype.h). */
 #define ETHERTYPE_ERSPAN	0x88be
-#define ETHERTYPE_OLD_VLAN	0x9100
 
 /* Assigned Internet Protocol Numbers (IANA). */
 enum {
@@ -105,7 +96,7 @@ ip_version(const struct cursor *c)
 {
 	if (c->left == 0)
 		return (NOTHING);
-	return (c->p[0] >> 4 == 4 ? ETHERTYPE_IPV4 :
+	return (c->p[0] >> 4 == 4 ? ETHERTYPE_IP :
 	    c->p[0] >> 4 == 6 ? ETHERTYPE_IPV6 : NOTHING);
 }
 
@@ -121,7 +112,7 @@ walk_mpls(struct cursor *c)
 		is_last = c->p[-2] & 1;
 	} while (!is_last);
 	if (c->left > 0 && c->p[0] >> 4 == 0)
-		return (after(c, 4, ETHERTYPE_ETHERNET));
+		return (after(c, 4, ETHERTYPE_TEB));
 	return (ip_version(c));
 }
 
@@ -142,7 +133,7 @@ walk_ppp(struct cursor *c)
 		protocol = get16(c->p);
 		(void)skip(c, 2);
 	}
-	return (protocol == 0x21 ? ETHERTYPE_IPV4 : protocol == 0x57 ?
+	return (protocol == 0x21 ? ETHERTYPE_IP : protocol == 0x57 ?
 	    ETHERTYPE_IPV6 : NOTHING);
 }
 
@@ -169,7 +160,7 @@ walk_gre(struct cursor *c)
 	size += (flags & 0x0081) == 0x0081 ? 4 : 0;
 	if (ethertype == ETHERTYPE_ERSPAN) {
 		size += (flags & 0x1000) != 0 ? 8 : 0;
-		ethertype = ETHERTYPE_ETHERNET;
+		ethertype = ETHERTYPE_TEB;
 	}
 	return (after(c, size, ethertype));
 }
@@ -204,7 +195,7 @@ walk_vxlan(struct cursor *c)
 {
 	if (!skip(c, 8) || c->left < 8 || (c->p[0] & 8) == 0 || c->p[7] != 0)
 		return (NOTHING);
-	return (after(c, 8, ETHERTYPE_ETHERNET));
+	return (after(c, 8, ETHERTYPE_TEB));
 }
 
 /* RFC 8926, behind UDP's header */
@@ -251,7 +242,7 @@ walk_transport(const struct cursor *c, struct flow *f)
 		return (walk_ports(c, f));
 
 	case IP_IN_IP:
-		return (ETHERTYPE_IPV4);
+		return (ETHERTYPE_IP);
 
 	case IPV6_IN_IP:
 		return (ETHERTYPE_IPV6);
@@ -340,25 +331,25 @@ walk(struct cursor *c, unsigned int next, struct flow *f)
 {
 	switch (next) {
 
-	case ETHERTYPE_IPV4:
+	case ETHERTYPE_IP:
 		return (walk_ipv4(c, f));
 
 	case ETHERTYPE_IPV6:
 		return (walk_ipv6(c, f));
 
-	case ETHERTYPE_VLAN:
-	case ETHERTYPE_SERVICE_VLAN:
-	case ETHERTYPE_OLD_VLAN:
+	case ETHERTYPE_8021Q:
+	case ETHERTYPE_8021AD:
+	case ETHERTYPE_8021QINQ:
 		return (after_ethertype(c, 4));
 
-	case ETHERTYPE_ETHERNET:
+	case ETHERTYPE_TEB:
 		return (after_ethertype(c, 14));
 
 	case ETHERTYPE_MPLS:
-	case ETHERTYPE_MPLS_UPSTREAM:
+	case ETHERTYPE_MPLS_MULTI:
 		return (walk_mpls(c));
 
-	case ETHERTYPE_PPPOE:
+	case ETHERTYPE_PPPOES:
 		return (after(c, 6, ETHERTYPE_PPP));
 
 	case ETHERTYPE_PPP:
@@ -434,7 +425,7 @@ pcap_tcp_fanout_worker(const unsigned char *data, size_t length,
 	struct cursor c = { data, length };
 	struct flow f = { 0 };
 
-	if (ethertype == ETHERTYPE_IPV4 && walk_ipv4(&c, &f) == NOTHING &&
+	if (ethertype == ETHERTYPE_IP && walk_ipv4(&c, &f) == NOTHING &&
 	    f.addresses != NULL)
 		return (worker_of(hash_ipv4(&f), n));
 	return (worker_by_all_headers(data, length, ethertype, n));

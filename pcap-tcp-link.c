@@ -11,12 +11,8 @@
 
 #include <pcap/pcap.h>
 
+#include "ethertype.h"
 #include "pcap-tcp-link.h"
-
-#define ETHERTYPE_IPV4	0x0800
-#define ETHERTYPE_IPV6	0x86dd
-#define ETHERTYPE_PPP	0x880b
-#define ETHERTYPE_PPPOE	0x8864
 
 /* Where there is no EtherType that is always the same; these are none. */
 enum { IN_THE_HEADER, BY_FAMILY, BY_VERSION };
@@ -31,11 +27,11 @@ static const struct layout {
 	{ DLT_LINUX_SLL, 16, 14, IN_THE_HEADER },
 	{ DLT_LINUX_SLL2, 20, 0, IN_THE_HEADER },
 	{ DLT_C_HDLC, 4, 2, IN_THE_HEADER },
-	{ DLT_IPV4, 0, 0, ETHERTYPE_IPV4 },
+	{ DLT_IPV4, 0, 0, ETHERTYPE_IP },
 	{ DLT_IPV6, 0, 0, ETHERTYPE_IPV6 },
 	{ DLT_PPP, 0, 0, ETHERTYPE_PPP },
 	{ DLT_PPP_SERIAL, 0, 0, ETHERTYPE_PPP },
-	{ DLT_PPP_ETHER, 0, 0, ETHERTYPE_PPPOE },
+	{ DLT_PPP_ETHER, 0, 0, ETHERTYPE_PPPOES },
 	{ DLT_RAW, 0, 0, BY_VERSION },
 	{ DLT_NULL, 4, 0, BY_FAMILY },
 	{ DLT_LOOP, 4, 0, BY_FAMILY },
@@ -55,7 +51,7 @@ pcap_tcp_link_is_known(int dlt)
 static unsigned int
 version(const unsigned char *p)
 {
-	return (p[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);
+	return (p[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
 }
 
 /* By the address family, in either byte order; each system has its own. */
@@ -64,7 +60,7 @@ family(const unsigned char *p)
 {
 	unsigned int n = p[0] == 0 && p[1] == 0 ? p[3] : p[0];
 
-	return (n == 2 ? ETHERTYPE_IPV4 : n == 10 || n == 24 || n == 28 ||
+	return (n == 2 ? ETHERTYPE_IP : n == 10 || n == 24 || n == 28 ||
 	    n == 30 ? ETHERTYPE_IPV6 : 0);
 }
 

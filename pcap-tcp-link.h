@@ -11,6 +11,9 @@
 
 #include <stddef.h>
 
+/* IEEE 802 Numbers, "EtherTypes" (IANA); libpcap has no name for it. */
+#define ETHERTYPE_PPP	0x880b
+
 /* Are there packets of this DLT_ in which IP is found? */
 int	pcap_tcp_link_is_known(int dlt);
 
