@@ -39,9 +39,8 @@ def bars(axes, ways, values, title):
     axes.set_xlim(min(values) / 2, max(values) * 3)
     axes.xaxis.set_visible(False)
     for place, value in enumerate(values):
-        axes.text(value * 1.06, place, f"{value:,.0f}" if value >= 100 else f"{value:.3g}",
-                  va="center",
-                  fontsize=9)
+        text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+        axes.text(value * 1.06, place, text, va="center", fontsize=9)
     for side in ("top", "right", "bottom"):
         axes.spines[side].set_visible(False)
     axes.tick_params(length=0)

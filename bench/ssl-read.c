@@ -11,36 +11,17 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <openssl/ssl.h>
+
+#include "clock.h"
 
 static void
 fail(const char *what)
 {
 	fprintf(stderr, "ssl-read: %s\n", what);
 	exit(1);
-}
-
-static double
-seconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((double)ts.tv_sec + (double)ts.tv_nsec / 1e9);
-}
-
-static double
-cpu_seconds(void)
-{
-	struct rusage ru;
-
-	getrusage(RUSAGE_SELF, &ru);
-	return ((double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-	    (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6);
 }
 
 static SSL *
@@ -70,7 +51,8 @@ int
 main(int argc, char **argv)
 {
 	static char buffer[256 * 1024];
-	double began = seconds(), cpu = cpu_seconds();
+	int64_t began = nanoseconds();
+	double cpu = cpu_seconds();
 	SSL *ssl;
 
 	if (argc != 3)
@@ -80,6 +62,7 @@ main(int argc, char **argv)
 		;
 	if (SSL_get_shutdown(ssl) != SSL_RECEIVED_SHUTDOWN)
 		fail("TLS was cut off");
-	printf("0 %.6f %.6f\n", seconds() - began, cpu_seconds() - cpu);
+	printf("0 %.6f %.6f\n", (double)(nanoseconds() - began) / 1e9,
+	    cpu_seconds() - cpu);
 	return (0);
 }

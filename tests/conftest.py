@@ -42,6 +42,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["PYTEST_DEBUG_TEMPROOT"],
                     ignore_errors=True)
 LIMIT = 120  # seconds after which what has not come is taken to hang
+HOLD = 0.1  # seconds that a source may hold back the others
 
 
 # What a shell runs in the background ignores Ctrl-C, and so would programs.

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import (ASAN, LIMIT, READER, SAMPLE, SYSTEM, free_port,
+from conftest import (ASAN, HOLD, LIMIT, READER, SAMPLE, SYSTEM, free_port,
                       in_namespace, is_listening, left_behind, need, refused,
                       run, stats, wait_until)
 from pcapfile import epb, header, idb, numbered, pcap, pcapng, record, shb
@@ -460,7 +460,7 @@ def test_strangers_with_a_header_do_not_slow_the_others_down(listening):
     each buffer waited for a moment, it would be a hundred times as long."""
     alone = seconds_for_a_flood(listening, lambda reader: None)
     assert seconds_for_a_flood(listening, lambda reader: sender(
-        reader, header()).close()) < 10 * (alone + 0.1)
+        reader, header()).close()) < 10 * (alone + HOLD)
 
 
 @pytest.mark.parametrize("drop", ["ip link set lo down",

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from conftest import (ASAN, LIMIT, READER, SAMPLE, SYSTEM, cause, free_port,
-                      need, run, stats, wait_until)
+from conftest import (ASAN, HOLD, LIMIT, READER, SAMPLE, SYSTEM, cause,
+                      free_port, need, run, stats, wait_until)
 from pcapfile import NSEC, header, numbered, pcap, pcapng, record
 
 TEN = pcap(numbered(10))
@@ -177,9 +177,6 @@ def test_one_that_stalls_holds_the_rest_back_for_a_moment_only(
         return sorted(late)[count // 2] < limit / 2
 
     wait_until(is_held_for_a_moment_only, "the rest is not held back")
-
-
-HOLD = 0.1  # seconds that one may hold back the others
 
 
 def seconds_for(start, count, servers):
