@@ -10,6 +10,8 @@
 
 #include <sys/types.h>
 
+#include "pcap-tcp-status.h"
+
 struct pcap_tcp_bytes {
 	const struct pcap_tcp_bytes_ops *ops;
 	int fd;			/* to wait for; -1: none */
@@ -37,6 +39,10 @@ struct pcap_tcp_bytes_ops {
 	 */
 	const char *(*error)(const struct pcap_tcp_bytes *b);
 
+	/* What TLS says of the connection.  NULL: there is none. */
+	void	(*describe)(const struct pcap_tcp_bytes *b,
+	    struct pcap_tcp_security *security);
+
 	/* Closes the descriptor, and releases the whole. */
 	void	(*close)(struct pcap_tcp_bytes *b);
 };
@@ -57,6 +63,14 @@ static inline const char *
 pcap_tcp_bytes_error(const struct pcap_tcp_bytes *b)
 {
 	return (b->ops->error != NULL ? b->ops->error(b) : NULL);
+}
+
+static inline void
+pcap_tcp_bytes_describe(const struct pcap_tcp_bytes *b,
+    struct pcap_tcp_security *security)
+{
+	if (b->ops->describe != NULL)
+		b->ops->describe(b, security);
 }
 
 static inline void

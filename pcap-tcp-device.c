@@ -331,6 +331,7 @@ parse_options(struct pcap_tcp_device *device, char *text,
 		{ "cert", TEXT, &device->cert, 0 },
 		{ "key", TEXT, &device->key, 0 },
 		{ "servername", HOST, &device->servername, 0 },
+		{ "log", TEXT, &device->log, 0 },
 		{ NULL, TEXT, NULL, 0 }
 	};
 	const char *name, *value;
@@ -344,7 +345,8 @@ parse_options(struct pcap_tcp_device *device, char *text,
 		if (o->name == NULL)
 			return (refuse(err, "option", name, "one of timeout, "
 			    "reconnect, keepalive, timestamps, linktype, "
-			    "fanout, ca, cert, key, verify, servername"));
+			    "fanout, log, ca, cert, key, verify, "
+			    "servername"));
 		value = rest != NULL ? rest : o->kind == YES_NO ? "yes" : "";
 		if (parse_value(o, value, err) == -1)
 			return (-1);

@@ -84,6 +84,7 @@ struct pcap_tcp_device {
 	const char *cert;
 	const char *key;
 	const char *servername;
+	const char *log;	/* where events go */
 };
 
 /*

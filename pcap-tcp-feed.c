@@ -14,6 +14,7 @@
 #include "pcap-tcp-feed.h"
 
 #define MAX_UNLOOKED	2	/* ms without a look at the other peers */
+#define MAX_SILENCE	500	/* ms of a peer while others have records */
 
 /* What peers share in a round of reads, so that it stays in the cache. */
 #define SHARED_READ	PCAP_TCP_BUFFER_SIZE
@@ -336,6 +337,27 @@ has_more(const struct pcap_tcp_feed *f)
 	return (f->patience.merge.n > 0);
 }
 
+/* Of those who send nothing while others do. */
+static void
+report_stalls(struct pcap_tcp_feed *f)
+{
+	const int64_t now = f->patience.now;
+	const struct pcap_tcp_patience_input *in;
+	unsigned int i;
+
+	if (f->patience.merge.n == 0 || now - f->stalls_at < MAX_SILENCE / 2)
+		return;
+	f->stalls_at = now;
+	for (i = 0; i < f->peers.nslots; i++) {
+		in = &f->patience.input[i];
+		if (f->peers.peer[i] != NULL &&
+		    in->state == PCAP_TCP_INPUT_DRY &&
+		    now - in->read_at >= MAX_SILENCE)
+			pcap_tcp_report_stall(&f->peers.peer[i]->report,
+			    now - in->read_at);
+	}
+}
+
 static void
 set_read_size(struct pcap_tcp_feed *f)
 {
@@ -383,6 +405,8 @@ advance_all(struct pcap_tcp_feed *f)
 		if (one == PCAP_TCP_PROGRESS)
 			all = PCAP_TCP_PROGRESS;
 	}
+	if (f->is_open)
+		report_stalls(f);
 	if (pcap_tcp_peers_accept(&f->peers))
 		all = PCAP_TCP_PROGRESS;
 	/* The one that had run dry has nothing more: the next one, then? */
@@ -391,43 +415,24 @@ advance_all(struct pcap_tcp_feed *f)
 	return (all);
 }
 
-/*
- * The time stamps of what arrives: one for a round of reads, so that nobody has
- * to be waited for, and never an earlier one, whatever becomes of the clock.
- */
-static void
-set_arrival(struct pcap_tcp_feed *f)
-{
-	struct pcap_tcp_decoding *decoding = &f->peers.common.decoding;
-	struct pcap_tcp_record r;
-	struct timespec ts;
-	int64_t key;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	r.h.ts.tv_sec = ts.tv_sec;
-	r.h.ts.tv_usec = decoding->precision == PCAP_TSTAMP_PRECISION_NANO ?
-	    ts.tv_nsec : ts.tv_nsec / 1000;
-	key = pcap_tcp_merge_key(&f->patience.merge, &r);
-	if (key > f->patience.floor) {
-		f->patience.floor = key;
-		decoding->arrived = r.h.ts;
-	}
-}
-
 enum pcap_tcp_progress
 pcap_tcp_feed_advance(struct pcap_tcp_feed *f)
 {
-	enum pcap_tcp_progress progress;
+	enum pcap_tcp_progress progress = PCAP_TCP_WAIT;
+	struct timespec now;
 
 	f->must_advance = 0;
 	f->has_advanced = 1;
 	set_read_size(f);
-	if (f->peers.common.decoding.stamps_arrival)
-		set_arrival(f);
-	if (f->is_open && is_single(f))
-		return (needs_read(f, f->peers.peer[0]) ? advance_one(f, 0) :
-		    PCAP_TCP_WAIT);
-	progress = advance_all(f);
+	if (f->peers.common.decoding.stamps_arrival) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		pcap_tcp_patience_arrival(&f->patience, &now,
+		    &f->peers.common.decoding.arrived);
+	}
+	if (!f->is_open || !is_single(f))
+		progress = advance_all(f);
+	else if (needs_read(f, f->peers.peer[0]))
+		progress = advance_one(f, 0);
 	if (f->is_open)
 		return (progress);
 	f->opened = pcap_tcp_peers_opened(&f->peers, f->fault);

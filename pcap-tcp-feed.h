@@ -34,6 +34,7 @@ struct pcap_tcp_feed {
 	int opened;		/* 1; -1: it was refused; 0: not yet */
 	int is_open;		/* since pcap_tcp_feed_start() */
 	int polled;		/* since the last pcap_tcp_feed_advance() */
+	int64_t stalls_at;	/* when those who are silent were looked for */
 	unsigned int turn;	/* the slot to begin with */
 	uint64_t received;	/* records that were handed out */
 };

@@ -79,11 +79,14 @@ struct pcap_tcp_decoder {
 	struct pcap_tcp_decoding *shared;
 
 	/* What the stream's headers said, in host byte order. */
+	const char *format;	/* "pcap" or "pcapng" */
 	int started;		/* they did, in this stream */
 	int swapped;		/* the stream has the other byte order */
 	uint16_t version_major, version_minor;
 	int dlt;		/* DLT_, -1 before the first stream's */
 	int linktype_ext;	/* FCS bits, as in pcap_datalink_ext(3PCAP) */
+	uint32_t snaplen;	/* pcapng: of the section's first interface,
+				   0: none */
 
 	/* pcap */
 	uint32_t longest;	/* packet, in bytes, that may come */
@@ -96,7 +99,6 @@ struct pcap_tcp_decoder {
 	uint32_t max_block;	/* bytes */
 	uint32_t skipped;	/* bytes of a block that is being skipped */
 	uint32_t skip;		/* so many of them are left */
-	uint32_t snaplen;	/* of the section's first interface, 0: none */
 	uint32_t ninterfaces;
 	uint32_t section;	/* counts them, from 1 on */
 	struct pcap_tcp_reported reported[PCAP_TCP_MAX_REPORTED];

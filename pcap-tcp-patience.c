@@ -26,6 +26,22 @@ pcap_tcp_patience_init(struct pcap_tcp_patience *p, int hold,
 	p->merge.exhausted = -1;
 }
 
+void
+pcap_tcp_patience_arrival(struct pcap_tcp_patience *p,
+    const struct timespec *now, struct timeval *stamp)
+{
+	struct pcap_tcp_record r;
+	int64_t key;
+
+	r.h.ts.tv_sec = now->tv_sec;
+	r.h.ts.tv_usec = now->tv_nsec / (1000000000 / p->merge.per_second);
+	key = pcap_tcp_merge_key(&p->merge, &r);
+	if (key > p->floor) {
+		p->floor = key;
+		*stamp = r.h.ts;
+	}
+}
+
 /* By more than so many ticks?  No difference of time stamps overflows. */
 static int
 is_ahead(int64_t a, int64_t b, int64_t by)

@@ -50,6 +50,14 @@ void	pcap_tcp_patience_init(struct pcap_tcp_patience *p, int hold,
     int64_t per_second);
 
 /*
+ * Makes a clock's time the time stamp of what arrives: one for a round of
+ * reads, so that nobody has to be waited for, and never an earlier one,
+ * whatever becomes of the clock.
+ */
+void	pcap_tcp_patience_arrival(struct pcap_tcp_patience *p,
+    const struct timespec *now, struct timeval *stamp);
+
+/*
  * The input has read something, and has a record.  full: that was as much as
  * it could read.  Other batches of the same read are added to the merge.
  */

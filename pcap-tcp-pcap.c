@@ -177,6 +177,8 @@ pcap_tcp_pcap_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	d->multiply = magic != MAGIC_NSEC && nano ? 1000 : 1;
 	d->is_plain = magic == (nano ? MAGIC_NSEC : MAGIC_USEC) &&
 	    d->version_minor == PCAP_VERSION_MINOR && !d->swapped;
+	d->snaplen = get32(p + 16, d->swapped);
+	d->format = "pcap";
 	d->run = run;
 	pcap_tcp_take(d, in, FILE_HEADER_SIZE);
 	return (PCAP_TCP_DONE);

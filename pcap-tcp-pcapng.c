@@ -456,6 +456,7 @@ pcap_tcp_pcapng_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	d->swapped = swapped;
 	d->version_major = major;
 	d->version_minor = minor;
+	d->format = "pcapng";
 	d->max_block = BLOCK_MAX;
 	d->ninterfaces = 0;
 	d->section++;

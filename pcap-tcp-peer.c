@@ -17,11 +17,13 @@
 
 #include "pcap-tcp-address.h"
 #include "pcap-tcp-peer.h"
+#include "pcap-tcp-socket.h"
 
 #define MIN_BACKOFF	1000	/* ms */
 #define MAX_BACKOFF	30000
 #define MAX_OVERTIME	64	/* reads behind the deadline */
 #define STOOD_STILL	250	/* ms: a program that reads is not so late */
+#define MAX_SILENCE	1000	/* ms from a connection to a word about it */
 
 /* When an attempt that starts now, or a part of it, has to be over. */
 static int64_t
@@ -49,6 +51,30 @@ end_of_backoff(struct pcap_tcp_peer *p)
 	return (end);
 }
 
+/*
+ * Whatever becomes of a peer is told here.  After a failure, its stream is as
+ * it was.
+ */
+static void
+report(struct pcap_tcp_peer *p)
+{
+	static const enum pcap_tcp_source_state states[] = {
+		[PCAP_TCP_PEER_TRYING] = PCAP_TCP_SOURCE_TRYING,
+		[PCAP_TCP_PEER_UP] = PCAP_TCP_SOURCE_UP,
+		[PCAP_TCP_PEER_RETRYING] = PCAP_TCP_SOURCE_RETRYING,
+		[PCAP_TCP_PEER_GONE] = PCAP_TCP_SOURCE_GONE
+	};
+	int64_t due = p->deadline == PCAP_TCP_NEVER ? -1 :
+	    p->deadline - p->since;
+
+	if (p->state == PCAP_TCP_PEER_UP)
+		pcap_tcp_report_stream(&p->report, &p->stream);
+	else if (p->state != PCAP_TCP_PEER_TRYING)
+		pcap_tcp_report_failure(&p->report, &p->stream, p->error,
+		    due);
+	pcap_tcp_report_state(&p->report, states[p->state], due);
+}
+
 static void
 change_state(struct pcap_tcp_peer *p, enum pcap_tcp_peer_state state)
 {
@@ -71,11 +97,12 @@ change_state(struct pcap_tcp_peer *p, enum pcap_tcp_peer_state state)
 		p->deadline = PCAP_TCP_NEVER;
 		break;
 	}
+	report(p);
 }
 
 static struct pcap_tcp_peer *
-new_peer(struct pcap_tcp_common *common, int is_sender,
-    struct pcap_tcp_tls_context *tls_context)
+new_peer(struct pcap_tcp_common *common, const char *name, int is_sender,
+    struct pcap_tcp_source *source, struct pcap_tcp_tls_context *tls_context)
 {
 	struct pcap_tcp_peer *p = calloc(1, sizeof(*p));
 
@@ -86,6 +113,9 @@ new_peer(struct pcap_tcp_common *common, int is_sender,
 		free(p);
 		return (NULL);
 	}
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	pcap_tcp_report_init(&p->report, source, common->log,
+	    is_sender ? &common->senders_share : NULL, p->name);
 	p->common = common;
 	p->is_sender = is_sender;
 	p->tls_context = tls_context;
@@ -99,22 +129,25 @@ new_peer(struct pcap_tcp_common *common, int is_sender,
 
 struct pcap_tcp_peer *
 pcap_tcp_peer_new(struct pcap_tcp_common *common,
-    const struct pcap_tcp_address *target,
+    struct pcap_tcp_source *source, const struct pcap_tcp_address *target,
     struct pcap_tcp_tls_context *tls_context)
 {
-	struct pcap_tcp_peer *p = new_peer(common, 0, tls_context);
+	struct pcap_tcp_peer *p;
+	char name[sizeof(p->name)];
 
+	if (target->scheme == PCAP_TCP_SCHEME_UNIX)
+		snprintf(name, sizeof(name), "%s", target->host);
+	else
+		pcap_tcp_print_peer(target->host, target->port, name,
+		    sizeof(name));
+	p = new_peer(common, name, 0, source, tls_context);
 	if (p == NULL)
 		return (NULL);
-	if (target->scheme == PCAP_TCP_SCHEME_UNIX)
-		snprintf(p->name, sizeof(p->name), "%s", target->host);
-	else
-		pcap_tcp_print_peer(target->host, target->port, p->name,
-		    sizeof(p->name));
 	pcap_tcp_dial_init(&p->dial, target, p->name,
 	    common->device->keepalive, &p->watch);
 	/* Due at once; its time begins with the first step. */
 	p->state = PCAP_TCP_PEER_RETRYING;
+	pcap_tcp_report_state(&p->report, PCAP_TCP_SOURCE_RETRYING, 0);
 	return (p);
 }
 
@@ -146,24 +179,42 @@ hang_up(struct pcap_tcp_peer *p, enum pcap_tcp_progress why)
 	/* A header alone is no proof that the server works. */
 	if (p->stream.records > 0)
 		p->backoff = MIN_BACKOFF;
-	pcap_tcp_stream_restart(&p->stream, NULL);
 	p->failed = 1;
 	change_state(p, p->is_sender ||
 	    p->common->device->reconnect == PCAP_TCP_RECONNECT_NO ?
 	    PCAP_TCP_PEER_GONE : PCAP_TCP_PEER_RETRYING);
+	pcap_tcp_stream_restart(&p->stream, NULL);
 	return (why);
+}
+
+/* Nobody reads what the peer still sends: it shall notice. */
+static void
+refuse(struct pcap_tcp_peer *p)
+{
+	pcap_tcp_reset(p->bytes->fd);
 }
 
 /* The stream is over, as its error says. */
 static enum pcap_tcp_progress
 end_stream(struct pcap_tcp_peer *p, enum pcap_tcp_progress why)
 {
-	/* With reconnect=yes, nobody else learns of it. */
-	if (p->stream.decoder.failed)
+	if (p->stream.decoder.failed) {
+		/* With reconnect=yes and no log, nobody else learns of it. */
 		p->common->decoding.if_dropped++;
+		refuse(p);
+	}
 	memcpy(p->error, p->stream.error, sizeof(p->error));
 	p->errnum = p->stream.errnum;
 	return (hang_up(p, why));
+}
+
+/* Why nothing comes, maybe: a TLS server waits for the first word. */
+static const char *
+hint(const struct pcap_tcp_peer *p)
+{
+	return (p->tls_context == NULL && !p->is_sender &&
+	    p->dial.target->scheme == PCAP_TCP_SCHEME_TCP ?
+	    " (a TLS server needs tls:)" : "");
 }
 
 static enum pcap_tcp_progress
@@ -171,7 +222,10 @@ not_in_time(struct pcap_tcp_peer *p)
 {
 	enum pcap_tcp_progress why = PCAP_TCP_UNREACHABLE;
 
-	if (p->state == PCAP_TCP_PEER_UP) {
+	if (p->is_evicted)
+		snprintf(p->error, sizeof(p->error), "%s sent nothing, and "
+		    "another sender needed its place", p->name);
+	else if (p->state == PCAP_TCP_PEER_UP) {
 		snprintf(p->error, sizeof(p->error),
 		    "%s sent no whole record within %d seconds", p->name,
 		    p->timeout);
@@ -183,10 +237,9 @@ not_in_time(struct pcap_tcp_peer *p)
 	else
 		snprintf(p->error, sizeof(p->error), "%s took the connection "
 		    "but sent no pcap stream within %d seconds%s", p->name,
-		    p->timeout, p->tls_context == NULL && !p->is_sender &&
-		    p->dial.target->scheme == PCAP_TCP_SCHEME_TCP ?
-		    " (a TLS server needs tls:)" : "");
+		    p->timeout, hint(p));
 	p->errnum = ETIMEDOUT;
+	refuse(p);
 	return (hang_up(p, why));
 }
 
@@ -205,7 +258,11 @@ start_stream(struct pcap_tcp_peer *p, struct pcap_tcp_bytes *bytes)
 	}
 	p->bytes = bytes;
 	pcap_tcp_stream_restart(&p->stream, bytes);
+	pcap_tcp_report_connected(&p->report, pcap_tcp_now() - p->since);
 	p->deadline = p->attempt_end;
+	if (p->common->log != NULL && !p->is_sender &&
+	    p->attempt_end - pcap_tcp_now() > MAX_SILENCE)
+		p->deadline = pcap_tcp_now() + MAX_SILENCE;
 	if (bytes == NULL || pcap_tcp_watch_start(&p->watch, bytes->fd,
 	    bytes->wanted) == -1)
 		return (end_stream(p, pcap_tcp_stream_fail(&p->stream,
@@ -215,16 +272,16 @@ start_stream(struct pcap_tcp_peer *p, struct pcap_tcp_bytes *bytes)
 
 struct pcap_tcp_peer *
 pcap_tcp_peer_new_sender(struct pcap_tcp_common *common,
-    struct pcap_tcp_bytes *bytes, const char *name,
-    struct pcap_tcp_tls_context *tls_context)
+    struct pcap_tcp_source *source, struct pcap_tcp_bytes *bytes,
+    const char *name, struct pcap_tcp_tls_context *tls_context)
 {
-	struct pcap_tcp_peer *p = new_peer(common, 1, tls_context);
+	struct pcap_tcp_peer *p = new_peer(common, name, 1, source,
+	    tls_context);
 
 	if (p == NULL) {
 		pcap_tcp_bytes_close(bytes);
 		return (NULL);
 	}
-	snprintf(p->name, sizeof(p->name), "%s", name);
 	/* No limit is for opening: a slot is not for ever. */
 	if (p->timeout == 0)
 		p->timeout = PCAP_TCP_DEFAULT_TIMEOUT;
@@ -251,6 +308,15 @@ connect_to_peer(struct pcap_tcp_peer *p)
 	return (hang_up(p, PCAP_TCP_UNREACHABLE));
 }
 
+void
+pcap_tcp_peer_refuse(struct pcap_tcp_peer *p, const char *why)
+{
+	snprintf(p->error, sizeof(p->error), "%s %s", p->name, why);
+	p->errnum = EPROTO;
+	refuse(p);
+	(void)hang_up(p, PCAP_TCP_FAILED);
+}
+
 /*
  * The deadline has passed.  What has arrived by then is read, but a peer may
  * send for ever what makes no stream.  A program that was suspended does not
@@ -262,6 +328,14 @@ overdue(struct pcap_tcp_peer *p, enum pcap_tcp_progress progress)
 	int stood_still = p->state == PCAP_TCP_PEER_UP ||
 	    pcap_tcp_now() - p->deadline >= STOOD_STILL;
 
+	/* The first second is over. */
+	if (p->common->log != NULL && !p->is_sender &&
+	    p->deadline < p->attempt_end && p->state == PCAP_TCP_PEER_TRYING) {
+		p->deadline = p->attempt_end;
+		if (p->stream.in.left == 0)
+			pcap_tcp_report_silence(&p->report, hint(p));
+		return (progress);
+	}
 	if (p->extension_left && p->overtime == 0 && stood_still) {
 		p->extension_left = 0;
 		p->deadline = end_of_attempt(p);
@@ -284,6 +358,8 @@ read_stream(struct pcap_tcp_peer *p)
 		p->extension_left = 1;
 	}
 	progress = pcap_tcp_stream_read(&p->stream, p->common->read_size);
+	if (progress == PCAP_TCP_PROGRESS)
+		p->report.source->read_at = pcap_tcp_status_now();
 	if (progress != PCAP_TCP_PROGRESS && progress != PCAP_TCP_WAIT)
 		return (end_stream(p, progress));
 	pcap_tcp_watch_change(&p->watch, p->bytes->wanted);
@@ -313,11 +389,31 @@ pcap_tcp_peer_advance(struct pcap_tcp_peer *p)
 	return (progress);
 }
 
+/* The time stamp of a record in the unit of a status. */
+static int64_t
+milliseconds(const struct pcap_tcp_common *common, const struct timeval *ts)
+{
+	return ((int64_t)ts->tv_sec * 1000 + ts->tv_usec /
+	    (common->decoding.precision == PCAP_TSTAMP_PRECISION_NANO ?
+	    1000000 : 1000));
+}
+
 void
 pcap_tcp_peer_decode(struct pcap_tcp_peer *p, int until_start)
 {
-	int is_new = pcap_tcp_stream_decode(&p->stream, until_start);
+	struct pcap_tcp_stream *s = &p->stream;
+	struct pcap_tcp_source *source = p->report.source;
+	const uint64_t dropped = p->common->decoding.dropped;
+	const size_t left = s->in.left;
+	int is_new = pcap_tcp_stream_decode(s, until_start);
 
+	source->bytes += left - s->in.left;
+	source->dropped += p->common->decoding.dropped - dropped;
+	if (pcap_tcp_stream_has_record(s)) {
+		source->records += (uint64_t)(s->batch.end - s->batch.next);
+		source->last_stamp = milliseconds(p->common,
+		    &s->batch.end[-1].h.ts);
+	}
 	if (!p->stream.decoder.started)
 		return;
 	if (p->state == PCAP_TCP_PEER_TRYING)

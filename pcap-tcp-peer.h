@@ -18,13 +18,17 @@
 #include "pcap-tcp-device.h"
 #include "pcap-tcp-dial.h"
 #include "pcap-tcp-events.h"
+#include "pcap-tcp-report.h"
 #include "pcap-tcp-stream.h"
 #include "pcap-tcp-tls.h"
 
 /* What the peers of a device have in common. */
 struct pcap_tcp_common {
 	const struct pcap_tcp_device *device;
+	const char *name;	/* of the device, as the program says it */
 	struct pcap_tcp_events *events;
+	struct pcap_tcp_log *log;	/* NULL: none */
+	struct pcap_tcp_log_share senders_share;
 	struct pcap_tcp_decoding decoding;
 	size_t extra_bytes;	/* beyond the standard buffers, all senders */
 	size_t read_size;	/* at most so much at a time */
@@ -49,11 +53,13 @@ struct pcap_tcp_peer {
 	int timeout;		/* seconds for an attempt, 0 = no limit */
 	int backoff;		/* delay after the next failure, ms */
 	int is_sender;		/* It connected to us. */
+	int is_evicted;		/* and another one gets its place */
 	struct pcap_tcp_watch watch;
 	struct pcap_tcp_dial dial;
 	struct pcap_tcp_bytes *bytes;	/* the connection, NULL: none */
 	struct pcap_tcp_stream stream;
 	struct pcap_tcp_common *common;
+	struct pcap_tcp_report report;
 	struct pcap_tcp_tls_context *tls_context;	/* NULL: no TLS */
 	char name[128];		/* HOST:PORT for errors, a long host cut */
 	int failed;		/* An attempt or a stream is over: */
@@ -63,10 +69,10 @@ struct pcap_tcp_peer {
 
 /*
  * A peer that we connect to, at an address of the device, with TLS if there is
- * a tls_context.  common is kept.  Returns NULL if out of memory.
+ * a tls_context.  common and source are kept.  Returns NULL if out of memory.
  */
 struct pcap_tcp_peer *pcap_tcp_peer_new(struct pcap_tcp_common *common,
-    const struct pcap_tcp_address *target,
+    struct pcap_tcp_source *source, const struct pcap_tcp_address *target,
     struct pcap_tcp_tls_context *tls_context);
 
 /*
@@ -74,7 +80,8 @@ struct pcap_tcp_peer *pcap_tcp_peer_new(struct pcap_tcp_common *common,
  * name.  Returns NULL with the bytes closed.
  */
 struct pcap_tcp_peer *pcap_tcp_peer_new_sender(struct pcap_tcp_common *common,
-    struct pcap_tcp_bytes *bytes, const char *name,
+    struct pcap_tcp_source *source, struct pcap_tcp_bytes *bytes,
+    const char *name,
     struct pcap_tcp_tls_context *tls_context);
 
 void	pcap_tcp_peer_free(struct pcap_tcp_peer *p);
@@ -85,6 +92,9 @@ void	pcap_tcp_peer_free(struct pcap_tcp_peer *p);
  * closed, and a new attempt is due at the deadline.
  */
 enum pcap_tcp_progress pcap_tcp_peer_advance(struct pcap_tcp_peer *p);
+
+/* Hangs up on a peer that has a connection. */
+void	pcap_tcp_peer_refuse(struct pcap_tcp_peer *p, const char *why);
 
 /* pcap_tcp_stream_decode(), and what its outcome means for the peer. */
 void	pcap_tcp_peer_decode(struct pcap_tcp_peer *p, int until_start);

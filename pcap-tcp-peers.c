@@ -18,6 +18,14 @@
 #define MAX_IDLE	1000	/* ms, where places are wanted */
 #define MAX_LOOK_AHEAD	100	/* ms */
 
+static int
+out_of_memory(struct pcap_tcp_peers *m)
+{
+	pcap_tcp_fmt_errno(m->errbuf, PCAP_ERRBUF_SIZE, ENOMEM, "malloc");
+	errno = ENOMEM;
+	return (-1);
+}
+
 /* Sets up what the device name lists at one place, but for its socket. */
 static int
 open_address(struct pcap_tcp_peers *m, const struct pcap_tcp_address *address)
@@ -37,14 +45,10 @@ open_address(struct pcap_tcp_peers *m, const struct pcap_tcp_address *address)
 	}
 	if (listening)
 		return (0);
-	p = pcap_tcp_peer_new(&m->common, address,
-	    pcap_tcp_is_tls(address->scheme) ? *tls : NULL);
-	if (p == NULL) {
-		pcap_tcp_fmt_errno(m->errbuf, PCAP_ERRBUF_SIZE, ENOMEM,
-		    "malloc");
-		errno = ENOMEM;
-		return (-1);
-	}
+	p = pcap_tcp_peer_new(&m->common, &m->status->source[m->ndialed],
+	    address, pcap_tcp_is_tls(address->scheme) ? *tls : NULL);
+	if (p == NULL)
+		return (out_of_memory(m));
 	m->peer[m->ndialed++] = p;
 	m->nslots = m->ndialed;
 	return (0);
@@ -61,6 +65,10 @@ pcap_tcp_peers_open(struct pcap_tcp_peers *m,
 	memset(m, 0, sizeof(*m));
 	m->common = *common;
 	m->errbuf = errbuf;
+	m->status = pcap_tcp_status_open(common->name, PCAP_TCP_MAX_PEERS,
+	    &m->status_fd);
+	if (m->status == NULL)
+		return (out_of_memory(m));
 	for (i = 0; i < device->nsources; i++) {
 		if (open_address(m, &device->source[i]) == -1)
 			return (-1);
@@ -106,6 +114,9 @@ pcap_tcp_peers_close(struct pcap_tcp_peers *m)
 	m->ndialed = m->nslots = 0;
 	pcap_tcp_listener_close(m->listeners);
 	m->listeners = NULL;
+	if (m->status != NULL)
+		pcap_tcp_status_close(m->status, m->status_fd);
+	m->status = NULL;
 	pcap_tcp_tls_context_free(m->dialing_tls);
 	pcap_tcp_tls_context_free(m->listening_tls);
 	m->dialing_tls = m->listening_tls = NULL;
@@ -136,14 +147,15 @@ pcap_tcp_peers_add_sender(struct pcap_tcp_peers *m,
     struct pcap_tcp_bytes *bytes, const char *name,
     struct pcap_tcp_tls_context *tls_context)
 {
-	struct pcap_tcp_peer *p = pcap_tcp_peer_new_sender(&m->common, bytes,
-	    name, tls_context);
+	struct pcap_tcp_peer *p;
 	unsigned int i = m->ndialed;
 
-	if (p == NULL)
-		return;
 	while (i < m->nslots && m->peer[i] != NULL)
 		i++;
+	p = pcap_tcp_peer_new_sender(&m->common, &m->status->source[i], bytes,
+	    name, tls_context);
+	if (p == NULL)
+		return;
 	if (i == m->nslots)
 		m->nslots++;
 	m->peer[i] = p;
@@ -170,7 +182,23 @@ evict_idle(struct pcap_tcp_peers *m)
 	if (idle == NULL || pcap_tcp_now() - idle->since < MAX_IDLE)
 		return (0);
 	idle->deadline = pcap_tcp_now();
+	idle->is_evicted = 1;
 	return (1);
+}
+
+static void
+report_crowd(struct pcap_tcp_peers *m)
+{
+	struct pcap_tcp_log_line line;
+
+	if (!pcap_tcp_log_is_due(++m->crowded) ||
+	    !pcap_tcp_log_begin(&line, m->common.log, NULL,
+	    PCAP_TCP_LOG_WARNING, "all %d places of senders are taken, and "
+	    "others wait", PCAP_TCP_MAX_SENDERS))
+		return;
+	if (m->crowded > 1)
+		pcap_tcp_log_number(&line, "times", m->crowded);
+	pcap_tcp_log_end(&line, m->common.log, NULL);
 }
 
 /* Takes a connection, if there is one and a slot for it; 1 or 0. */
@@ -182,8 +210,10 @@ accept_sender(struct pcap_tcp_peers *m, struct pcap_tcp_listener *l)
 
 	/* Leave excess senders in the backlog. */
 	if (m->nsenders == PCAP_TCP_MAX_SENDERS) {
-		if (!evict_idle(m))
+		if (!evict_idle(m)) {
 			pcap_tcp_listener_pause(l);
+			report_crowd(m);
+		}
 		return (0);
 	}
 	bytes = pcap_tcp_listener_accept(l, m->common.device->keepalive, name,
@@ -226,8 +256,10 @@ linktype_name(const struct pcap_tcp_peers *m, const struct pcap_tcp_peer *p)
 static int
 check_linktypes(struct pcap_tcp_peers *m)
 {
-	const struct pcap_tcp_peer *p, *first = pcap_tcp_peers_first_stream(m);
+	const struct pcap_tcp_peer *first = pcap_tcp_peers_first_stream(m);
+	struct pcap_tcp_peer *p;
 	unsigned int i;
+	char why[128];
 
 	if (first == NULL)
 		return (1);
@@ -245,6 +277,9 @@ check_linktypes(struct pcap_tcp_peers *m)
 			errno = EPROTO;
 			return (-1);
 		}
+		snprintf(why, sizeof(why), "sends %s, and the device has %s",
+		    linktype_name(m, p), linktype_name(m, first));
+		pcap_tcp_peer_refuse(p, why);
 		pcap_tcp_peers_drop_sender(m, i);
 	}
 	return (1);

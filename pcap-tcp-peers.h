@@ -32,6 +32,9 @@ struct pcap_tcp_peers {
 	struct pcap_tcp_listener *listeners;
 	struct pcap_tcp_tls_context *dialing_tls, *listening_tls;
 	struct pcap_tcp_common common;
+	struct pcap_tcp_status *status;	/* a source for each of peer[] */
+	int status_fd;
+	uint64_t crowded;	/* how often all places were taken */
 	struct pcap_tcp_opening opening;
 	char *errbuf;		/* PCAP_ERRBUF_SIZE, the caller's */
 };

@@ -21,6 +21,7 @@
 #define NONBLOCK_STEPS	16
 
 #define MAX_LINGER	100	/* ms from an end to its report */
+#define MAX_ABSENCE	10000	/* ms of a program that has packets */
 
 void
 pcap_tcp_breakloop(pcap_t *p)
@@ -47,6 +48,7 @@ wait_for_sources(pcap_t *p, int64_t until)
 	if (p->break_loop)
 		return (1);
 	events = pcap_tcp_feed_wait(&pt->feed, -1, pt->nonblock ? 0 : until);
+	pt->left_at = pcap_tcp_now();
 	if (events == -1)
 		return (PCAP_ERROR);
 	return (!pt->nonblock || events != 0);
@@ -77,6 +79,25 @@ has_record(struct pcap_tcp *pt)
 	return (pt->run.next != pt->run.end || refill(pt));
 }
 
+/* The program has come for more: how long was it busy with what it had? */
+static void
+report_absence(struct pcap_tcp *pt)
+{
+	const int64_t now = pcap_tcp_now(), left_at = pt->left_at;
+	struct pcap_tcp_log_line line;
+
+	pt->left_at = now;
+	if (left_at == 0 || now - left_at < MAX_ABSENCE ||
+	    !pcap_tcp_log_is_due(++pt->absences) ||
+	    !pcap_tcp_log_begin(&line, &pt->log, NULL, PCAP_TCP_LOG_WARNING,
+	    "the program has not read for %lld seconds",
+	    (long long)(now - left_at) / 1000))
+		return;
+	if (pt->absences > 1)
+		pcap_tcp_log_number(&line, "times", pt->absences);
+	pcap_tcp_log_end(&line, &pt->log, NULL);
+}
+
 void
 pcap_tcp_update_readiness(pcap_t *p)
 {
@@ -86,6 +107,9 @@ pcap_tcp_update_readiness(pcap_t *p)
 
 	pcap_tcp_events_set_ready(&pt->events, deadline == 0);
 	if (deadline != 0) {
+		if (pt->left_at != 0)
+			report_absence(pt);
+		pt->left_at = 0;
 		pcap_tcp_feed_watch(&pt->feed);
 		pcap_tcp_events_set_timer(&pt->events, deadline);
 	}
@@ -201,6 +225,8 @@ wait_and_deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 		progress = pcap_tcp_feed_advance(&pt->feed);
 		if (!pt->feed.is_open && pt->feed.opened != 0)
 			pcap_tcp_feed_start(&pt->feed);
+		if (progress == PCAP_TCP_PROGRESS)
+			report_absence(pt);
 		if (progress == PCAP_TCP_WAIT) {
 			n = wait_for_sources(p, until);
 			if (n <= 0)

@@ -22,6 +22,8 @@ struct pcap_tcp {
 	struct pcap_tcp_feed feed;
 	struct pcap_tcp_events events;
 	int nonblock;
+	int64_t left_at;	/* with records at hand; 0: unknown */
+	uint64_t absences;	/* how often the program was away for long */
 	struct {
 		pcap_tcp_stage *run;
 		void *state;
@@ -32,6 +34,7 @@ struct pcap_tcp {
 	int worker_fd;		/* holds its number, or -1 */
 	int dlt;		/* what the device name says, or -1 */
 	struct pcap_tcp_device device;
+	struct pcap_tcp_log log;
 };
 
 /*

@@ -143,6 +143,14 @@ pcap_tcp_connect_result(struct pcap_tcp_bytes *b)
 	return (error);
 }
 
+void
+pcap_tcp_reset(int fd)
+{
+	const struct sockaddr address = { .sa_family = AF_UNSPEC };
+
+	(void)connect(fd, &address, sizeof(address));
+}
+
 int
 pcap_tcp_listen(const struct addrinfo *address)
 {

@@ -28,6 +28,12 @@ struct pcap_tcp_bytes *pcap_tcp_connect(const struct addrinfo *address,
 int	pcap_tcp_connect_result(struct pcap_tcp_bytes *b);
 
 /*
+ * Ends a connection by a reset, for all processes that have it: its peer
+ * notices at once, even if it only writes.
+ */
+void	pcap_tcp_reset(int fd);
+
+/*
  * Returns a listening socket, or -1.  The address [::] takes IPv4, too.
  */
 int	pcap_tcp_listen(const struct addrinfo *address);

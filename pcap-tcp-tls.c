@@ -5,6 +5,8 @@
  * pcap-tcp-tls.c - TLS over a connection, by OpenSSL 3
  */
 
+#define _GNU_SOURCE	/* timegm() */
+
 #include <config.h>
 
 #include <stdio.h>
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pcap-tcp-openssl.h"
@@ -351,6 +354,29 @@ tls_error(const struct pcap_tcp_bytes *b)
 }
 
 static void
+tls_describe(const struct pcap_tcp_bytes *b,
+    struct pcap_tcp_security *security)
+{
+	SSL *s = ((const struct tls_bytes *)b)->ssl;
+	X509 *certificate = ssl->SSL_get1_peer_certificate(s);
+	struct pcap_tcp_openssl_errors errors;
+	struct tm tm;
+
+	snprintf(security->version, sizeof(security->version), "%s",
+	    ssl->SSL_get_version(s));
+	if (certificate == NULL)
+		return;
+	pcap_tcp_openssl_enter(&errors);
+	ssl->X509_NAME_oneline(ssl->X509_get_subject_name(certificate),
+	    security->subject, sizeof(security->subject));
+	if (ssl->ASN1_TIME_to_tm(ssl->X509_get0_notAfter(certificate),
+	    &tm) == 1)
+		security->valid_until = timegm(&tm);
+	ssl->X509_free(certificate);
+	pcap_tcp_openssl_leave(&errors);
+}
+
+static void
 tls_close(struct pcap_tcp_bytes *b)
 {
 	struct tls_bytes *t = (struct tls_bytes *)b;
@@ -391,7 +417,7 @@ pcap_tcp_tls_bytes(struct pcap_tcp_tls_context *c,
     struct pcap_tcp_bytes *connection, const char *host)
 {
 	static const struct pcap_tcp_bytes_ops ops = {
-		tls_read, tls_pending, tls_error, tls_close
+		tls_read, tls_pending, tls_error, tls_describe, tls_close
 	};
 	struct tls_bytes *t = calloc(1, sizeof(*t));
 	struct pcap_tcp_openssl_errors errors;

@@ -71,10 +71,29 @@ pcap_tcp_setnonblock(pcap_t *p, int nonblock)
 }
 
 static void
+report_totals(pcap_t *p)
+{
+	struct pcap_tcp *pt = p->priv;
+	struct pcap_tcp_log_line line;
+	struct pcap_stat ps;
+
+	if (!pt->feed.is_open || !pcap_tcp_log_begin(&line, &pt->log, NULL,
+	    PCAP_TCP_LOG_INFO, "closed"))
+		return;
+	(void)pcap_tcp_stats(p, &ps);
+	pcap_tcp_log_number(&line, "records", pt->feed.received);
+	pcap_tcp_log_number(&line, "dropped", ps.ps_drop);
+	pcap_tcp_log_number(&line, "ifdropped", ps.ps_ifdrop);
+	pcap_tcp_log_end(&line, &pt->log, &pt->feed.peers.common.senders_share);
+}
+
+static void
 pcap_tcp_cleanup(pcap_t *p)
 {
 	struct pcap_tcp *pt = p->priv;
 
+	report_totals(p);
+	pcap_tcp_log_close(&pt->log);
 	pcap_tcp_feed_close(&pt->feed);
 	pcap_tcp_events_close(&pt->events);
 	if (pt->worker_fd != -1)
@@ -90,6 +109,8 @@ open_streams(pcap_t *p)
 	struct pcap_tcp *pt = p->priv;
 	const struct pcap_tcp_common common = {
 		.device = &pt->device,
+		.name = p->opt.device,
+		.log = &pt->log,
 		.events = &pt->events,
 		.decoding.linktypes = &pcap_tcp_linktypes,
 		.decoding.precision = p->opt.tstamp_precision,
@@ -104,6 +125,10 @@ open_streams(pcap_t *p)
 	int stop_fd, status;
 	sigset_t saved;
 
+	/* First, or it may take a descriptor of ours for stderr. */
+	if (pcap_tcp_log_open(&pt->log, pt->device.log, p->opt.device,
+	    p->errbuf, PCAP_ERRBUF_SIZE) == -1)
+		return (-1);
 	if (pcap_tcp_events_open(&pt->events) == -1) {
 		pcapint_fmt_errmsg_for_errno(p->errbuf, PCAP_ERRBUF_SIZE,
 		    errno, "can't create the device's descriptors");
@@ -222,6 +247,7 @@ pcap_tcp_activate(pcap_t *p)
 	p->bpf_codegen_flags |= BPF_OFFLINE_AF_HANDLING;
 	if (pt->feed.opened != 0)
 		pcap_tcp_feed_start(&pt->feed);
+	pt->left_at = pcap_tcp_now();
 	pcap_tcp_update_readiness(p);
 	return (0);
 }

@@ -103,6 +103,7 @@ def test_many_restarts_lose_nothing(start):
     # Its connection has gone, and nothing else of it is left.
     wait_until(lambda: "socket" not in descriptors(readers[2]), "it is away")
     assert descriptors(readers[2]) == [
+        "/memfd:pcap-tcp-status (deleted)",
         "anon_inode:[eventfd]", "anon_inode:[eventpoll]",
         "anon_inode:[eventpoll]", "anon_inode:[timerfd]"]  # one is its own
     readers[2].command("b")

@@ -98,7 +98,8 @@ static inline struct fake *
 fake_new(void)
 {
 	static const struct pcap_tcp_bytes_ops ops = {
-		fake_read, fake_pending, fake_error, fake_close
+		.read = fake_read, .pending = fake_pending,
+		.error = fake_error, .close = fake_close
 	};
 	struct fake *f = calloc(1, sizeof(*f));
 

@@ -179,7 +179,8 @@ static unsigned int
 add_door(unsigned int i)
 {
 	static const struct pcap_tcp_bytes_ops ops = {
-		door_read, door_pending, door_error, door_close
+		.read = door_read, .pending = door_pending,
+		.error = door_error, .close = door_close
 	};
 	struct door *d = door[i] = calloc(1, sizeof(*d));
 	unsigned int packets = script(d, 1 + 100 * i);

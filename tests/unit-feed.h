@@ -32,7 +32,7 @@ setup(void **state)
 	device.keepalive = 30;
 	pcap_tcp_events_init(&events);
 	assert_int_equal(pcap_tcp_events_open(&events), 0);
-	common = (struct pcap_tcp_common){ .device = &device,
+	common = (struct pcap_tcp_common){ .device = &device, .name = "unit",
 	    .events = &events, .decoding = { .linktypes = &linktypes,
 	    .precision = PCAP_TSTAMP_PRECISION_MICRO, .dlt = -1 },
 	    .give_up = NEVER };

@@ -217,7 +217,7 @@ a_silent_tcp_server_may_speak_tls(void **state)
 	    &len), 0);
 	target = (struct pcap_tcp_address){ PCAP_TCP_SCHEME_TCP, "127.0.0.1",
 	    ntohs(address.sin_port) };
-	p = pcap_tcp_peer_new(&common, &target, NULL);
+	p = pcap_tcp_peer_new(&common, &source, &target, NULL);
 	assert_non_null(p);
 	while (p->bytes == NULL) {
 		if (advance() == PCAP_TCP_WAIT)

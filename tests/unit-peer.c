@@ -67,7 +67,7 @@ a_peer_has_so_much_time(void **state)
 	/* A TCP peer's name is its address. */
 	target = (struct pcap_tcp_address){ PCAP_TCP_SCHEME_TCP, "::1", 7 };
 	pcap_tcp_peer_free(p);
-	p = pcap_tcp_peer_new(&common, &target, NULL);
+	p = pcap_tcp_peer_new(&common, &source, &target, NULL);
 	assert_non_null(p);
 	assert_string_equal(p->name, "[::1]:7");
 }
@@ -150,7 +150,8 @@ waits_for_what_the_bytes_want(void **state)
 	(void)state;
 	fake = fake_new();
 	fake->bytes.wanted = POLLOUT;
-	p = pcap_tcp_peer_new_sender(&common, &fake->bytes, NAME, NULL);
+	p = pcap_tcp_peer_new_sender(&common, &source, &fake->bytes, NAME,
+	    NULL);
 	assert_non_null(p);
 	assert_int_equal(p->watch.watched, POLLOUT);
 	assert_int_equal(advance(), PCAP_TCP_WAIT);
@@ -168,8 +169,8 @@ a_sender_that_cannot_be_watched_is_none(void **state)
 	fake = fake_new();
 	close(fake->bytes.fd);
 	fake->bytes.fd = -1;
-	assert_null(pcap_tcp_peer_new_sender(&common, &fake->bytes, NAME,
-	    NULL));
+	assert_null(pcap_tcp_peer_new_sender(&common, &source,
+	    &fake->bytes, NAME, NULL));
 	assert_int_equal(open_fakes, 0);
 }
 

@@ -16,6 +16,7 @@ static struct pcap_tcp_device device;
 static struct pcap_tcp_events events;
 static struct pcap_tcp_common common;
 static struct pcap_tcp_address target;
+static struct pcap_tcp_source source;
 static struct pcap_tcp_peer *p;
 static struct fake *fake;
 static int64_t created, before;	/* when the peer was, and its last step */
@@ -64,7 +65,8 @@ new_sender(void)
 		pcap_tcp_peer_free(p);
 	fake = fake_new();
 	before = pcap_tcp_now();
-	p = pcap_tcp_peer_new_sender(&common, &fake->bytes, NAME, NULL);
+	p = pcap_tcp_peer_new_sender(&common, &source, &fake->bytes, NAME,
+	    NULL);
 	assert_non_null(p);
 }
 
@@ -75,7 +77,7 @@ new_peer(void)
 		pcap_tcp_peer_free(p);
 	created = before = pcap_tcp_now();
 	target = server_address(0);
-	p = pcap_tcp_peer_new(&common, &target, NULL);
+	p = pcap_tcp_peer_new(&common, &source, &target, NULL);
 	assert_non_null(p);
 }
 
