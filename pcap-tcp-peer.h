@@ -26,7 +26,7 @@ struct pcap_tcp_common {
 	const struct pcap_tcp_device *device;
 	struct pcap_tcp_events *events;
 	struct pcap_tcp_decoding decoding;
-	size_t extra_bytes;	/* beyond the standard buffers, all senders */
+	size_t bytes_left;	/* of what senders may have, all of them */
 	size_t read_size;	/* at most so much at a time */
 	int64_t give_up;	/* no attempt goes on for longer */
 };
