@@ -37,8 +37,8 @@ struct pcap_tcp_tls_context {
 #define CIPHERS	"ECDHE+AESGCM:ECDHE+CHACHA20"	/* of TLS 1.2 */
 
 /*
- * Bytes that OpenSSL makes objects of, which take up to 15 and 50 times as many:
- * a client's certificates, and the authorities that it would trust.
+ * Bytes that OpenSSL makes objects of, which take up to 15 and 50 times as
+ * many: a client's certificates, and the authorities that it would trust.
  */
 #define MAX_CERTIFICATES	(32 * 1024)
 #define MAX_AUTHORITIES		1024
