@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <time.h>
 
 #include <pcap/pcap.h>
@@ -31,6 +32,7 @@
 static pcap_t *handle;
 static unsigned int polls;	/* by a call, */
 static unsigned int idle;	/* and of them after the input's end */
+static int64_t timer;		/* when it makes the descriptor readable, or 0 */
 static int nonblock;
 static volatile unsigned int sum;
 
@@ -38,6 +40,8 @@ int	__real_clock_gettime(clockid_t clock, struct timespec *ts);
 int	__real_poll(struct pollfd *fds, nfds_t n, int timeout);
 int	__wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
 int	__wrap_clock_gettime(clockid_t clock, struct timespec *ts);
+int	__wrap_timerfd_settime(int fd, int flags, const struct itimerspec *t,
+	    struct itimerspec *old);
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
@@ -46,6 +50,18 @@ __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
 	(void)clock;
 	ts->tv_sec = now / 1000;
 	ts->tv_nsec = now % 1000 * 1000000;
+	return (0);
+}
+
+/* The only one, absolute.  It is looked at, and never set. */
+int
+__wrap_timerfd_settime(int fd, int flags, const struct itimerspec *t,
+    struct itimerspec *old)
+{
+	(void)fd;
+	(void)flags;
+	(void)old;
+	timer = t->it_value.tv_sec * 1000 + t->it_value.tv_nsec / 1000000;
 	return (0);
 }
 
@@ -89,7 +105,7 @@ is_readable(void)
 {
 	struct pollfd fd = { pcap_get_selectable_fd(handle), POLLIN, 0 };
 
-	return (__real_poll(&fd, 1, 0) == 1);
+	return (__real_poll(&fd, 1, 0) == 1 || (timer != 0 && timer <= now));
 }
 
 static void
@@ -217,8 +233,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		set_up_world();
 	next = data;
 	end = data + size;
-	/* No real timer ends so late. */
-	now = 1000000000000;
+	now = 1000000;
+	timer = 0;
 	polls = idle = 0;
 	nonblock = 0;
 	random_state = 0;
