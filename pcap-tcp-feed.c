@@ -14,6 +14,7 @@
 #include "pcap-tcp-feed.h"
 
 #define MAX_UNLOOKED	2	/* ms without a look at the other peers */
+#define MAX_ROUNDS	32	/* of reads without a handshake that is due */
 
 /* What peers share in a round of reads, so that it stays in the cache. */
 #define SHARED_READ	PCAP_TCP_BUFFER_SIZE
@@ -353,8 +354,9 @@ advance_all(struct pcap_tcp_feed *f)
 	const unsigned int first = f->turn;
 	const struct pcap_tcp_peer *p;
 	unsigned int i, n;
-	int has_shaken = 0;
+	int is_shaking, has_read = 0;
 
+	f->rounds_left -= f->rounds_left > 0;
 	f->patience.now = pcap_tcp_now();
 	/* Or those that always have data would keep the others waiting. */
 	if (!f->polled && has_more(f) &&
@@ -368,13 +370,14 @@ advance_all(struct pcap_tcp_feed *f)
 		p = f->peers.peer[i];
 		if (!needs_read(f, p) || p->watch.waiting)
 			continue;
-		/* A handshake takes long: one, and then the streams again. */
-		if (p->bytes != NULL && !p->bytes->established) {
-			if (has_shaken) {
-				all = PCAP_TCP_PROGRESS;
-				continue;
-			}
-			has_shaken = 1;
+		/* They take long: one, and then the streams have their time. */
+		is_shaking = p->bytes != NULL && !p->bytes->established;
+		if (is_shaking && f->rounds_left > 0) {
+			all = PCAP_TCP_PROGRESS;
+			continue;
+		}
+		if (is_shaking) {
+			f->rounds_left = MAX_ROUNDS;
 			f->turn = i + 1;
 		}
 		one = advance_one(f, i);
@@ -382,7 +385,10 @@ advance_all(struct pcap_tcp_feed *f)
 			return (one);
 		if (one == PCAP_TCP_PROGRESS)
 			all = PCAP_TCP_PROGRESS;
+		has_read |= one == PCAP_TCP_PROGRESS && !is_shaking;
 	}
+	if (!has_read)
+		f->rounds_left = 0;
 	if (pcap_tcp_peers_accept(&f->peers))
 		all = PCAP_TCP_PROGRESS;
 	/* The one that had run dry has nothing more: the next one, then? */

@@ -35,6 +35,7 @@ struct pcap_tcp_feed {
 	int is_open;		/* since pcap_tcp_feed_start() */
 	int polled;		/* since the last pcap_tcp_feed_advance() */
 	unsigned int turn;	/* the slot to begin with */
+	unsigned int rounds_left;	/* before the next TLS handshake */
 	uint64_t received;	/* records that were handed out */
 };
 

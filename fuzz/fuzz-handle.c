@@ -32,7 +32,7 @@
 static pcap_t *handle;
 static unsigned int polls;	/* by a call, */
 static unsigned int idle;	/* and of them after the input's end */
-static int64_t timer;		/* when it makes the descriptor readable, or 0 */
+static int64_t timer;		/* when the descriptor is readable, or 0 */
 static int nonblock;
 static volatile unsigned int sum;
 

@@ -101,8 +101,8 @@ set_up_world(void)
 
 	check(mkdtemp(folder) != NULL);
 	for (i = 0; i < PARTIES; i++) {
-		snprintf(parties[i].path, sizeof(parties[i].path), "%s/%u", folder,
-		    i);
+		snprintf(parties[i].path, sizeof(parties[i].path), "%s/%u",
+		    folder, i);
 		parties[i].port = free_port();
 	}
 	set_up_tls();
