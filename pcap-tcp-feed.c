@@ -15,6 +15,7 @@
 
 #define MAX_UNLOOKED	2	/* ms without a look at the other peers */
 #define MAX_SILENCE	500	/* ms of a peer while others have records */
+#define MAX_ROUNDS	32	/* of reads without a handshake that is due */
 
 /* What peers share in a round of reads, so that it stays in the cache. */
 #define SHARED_READ	PCAP_TCP_BUFFER_SIZE
@@ -341,20 +342,17 @@ has_more(const struct pcap_tcp_feed *f)
 static void
 report_stalls(struct pcap_tcp_feed *f)
 {
-	const int64_t now = f->patience.now;
-	const struct pcap_tcp_patience_input *in;
+	int64_t ms;
 	unsigned int i;
 
-	if (f->patience.merge.n == 0 || now - f->stalls_at < MAX_SILENCE / 2)
+	if (f->patience.merge.n == 0 ||
+	    f->patience.now - f->stalls_at < MAX_SILENCE / 2)
 		return;
-	f->stalls_at = now;
+	f->stalls_at = f->patience.now;
 	for (i = 0; i < f->peers.nslots; i++) {
-		in = &f->patience.input[i];
-		if (f->peers.peer[i] != NULL &&
-		    in->state == PCAP_TCP_INPUT_DRY &&
-		    now - in->read_at >= MAX_SILENCE)
-			pcap_tcp_report_stall(&f->peers.peer[i]->report,
-			    now - in->read_at);
+		ms = pcap_tcp_patience_silence(&f->patience, i);
+		if (f->peers.peer[i] != NULL && ms >= MAX_SILENCE)
+			pcap_tcp_report_stall(&f->peers.peer[i]->report, ms);
 	}
 }
 
@@ -375,8 +373,9 @@ advance_all(struct pcap_tcp_feed *f)
 	const unsigned int first = f->turn;
 	const struct pcap_tcp_peer *p;
 	unsigned int i, n;
-	int has_shaken = 0;
+	int is_shaking, has_read = 0;
 
+	f->rounds_left -= f->rounds_left > 0;
 	f->patience.now = pcap_tcp_now();
 	/* Or those that always have data would keep the others waiting. */
 	if (!f->polled && has_more(f) &&
@@ -390,13 +389,14 @@ advance_all(struct pcap_tcp_feed *f)
 		p = f->peers.peer[i];
 		if (!needs_read(f, p) || p->watch.waiting)
 			continue;
-		/* A handshake takes long: one, and then the streams again. */
-		if (p->bytes != NULL && !p->bytes->established) {
-			if (has_shaken) {
-				all = PCAP_TCP_PROGRESS;
-				continue;
-			}
-			has_shaken = 1;
+		/* They take long: one, and then the streams have their time. */
+		is_shaking = p->bytes != NULL && !p->bytes->established;
+		if (is_shaking && f->rounds_left > 0) {
+			all = PCAP_TCP_PROGRESS;
+			continue;
+		}
+		if (is_shaking) {
+			f->rounds_left = MAX_ROUNDS;
 			f->turn = i + 1;
 		}
 		one = advance_one(f, i);
@@ -404,9 +404,11 @@ advance_all(struct pcap_tcp_feed *f)
 			return (one);
 		if (one == PCAP_TCP_PROGRESS)
 			all = PCAP_TCP_PROGRESS;
+		has_read |= one == PCAP_TCP_PROGRESS && !is_shaking;
 	}
-	if (f->is_open)
-		report_stalls(f);
+	report_stalls(f);
+	if (!has_read)
+		f->rounds_left = 0;
 	if (pcap_tcp_peers_accept(&f->peers))
 		all = PCAP_TCP_PROGRESS;
 	/* The one that had run dry has nothing more: the next one, then? */

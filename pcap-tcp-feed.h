@@ -36,6 +36,7 @@ struct pcap_tcp_feed {
 	int polled;		/* since the last pcap_tcp_feed_advance() */
 	int64_t stalls_at;	/* when those who are silent were looked for */
 	unsigned int turn;	/* the slot to begin with */
+	unsigned int rounds_left;	/* before the next TLS handshake */
 	uint64_t received;	/* records that were handed out */
 };
 

@@ -17,11 +17,11 @@
 	F(BIO_meth_new) F(BIO_meth_set_ctrl) F(BIO_meth_set_write) \
 	F(BIO_new) F(BIO_set_data) F(BIO_set_flags) F(BIO_set_init) \
 	F(ERR_clear_error) F(ERR_get_error) F(ERR_new) F(ERR_peek_error) \
-	F(ERR_reason_error_string) F(ERR_set_error) F(SSL_ctrl) \
-	F(SSL_CTX_check_private_key) \
-	F(SSL_CTX_ctrl) F(SSL_CTX_free) F(SSL_CTX_load_verify_file) \
-	F(SSL_CTX_new) F(SSL_CTX_set_cipher_list) \
-	F(SSL_CTX_set_client_CA_list) \
+	F(ERR_reason_error_string) F(ERR_set_error) \
+	F(SSL_client_hello_get0_ext) F(SSL_ctrl) \
+	F(SSL_CTX_check_private_key) F(SSL_CTX_ctrl) F(SSL_CTX_free) \
+	F(SSL_CTX_load_verify_file) F(SSL_CTX_new) F(SSL_CTX_set_cipher_list) \
+	F(SSL_CTX_set_client_CA_list) F(SSL_CTX_set_client_hello_cb) \
 	F(SSL_CTX_set_default_passwd_cb_userdata) \
 	F(SSL_CTX_set_default_verify_paths) F(SSL_CTX_set_num_tickets) \
 	F(SSL_CTX_set_options) F(SSL_CTX_set_verify) \

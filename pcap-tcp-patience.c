@@ -125,6 +125,15 @@ pcap_tcp_patience_dry(struct pcap_tcp_patience *p, unsigned int input)
 	p->input[input].state = PCAP_TCP_INPUT_DRY;
 }
 
+int64_t
+pcap_tcp_patience_silence(const struct pcap_tcp_patience *p,
+    unsigned int input)
+{
+	const struct pcap_tcp_patience_input *in = &p->input[input];
+
+	return (in->state == PCAP_TCP_INPUT_DRY ? p->now - in->read_at : 0);
+}
+
 void
 pcap_tcp_patience_out(struct pcap_tcp_patience *p, unsigned int input)
 {

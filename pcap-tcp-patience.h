@@ -67,6 +67,10 @@ void	pcap_tcp_patience_read(struct pcap_tcp_patience *p, unsigned int input,
 /* It has a stream, and there is nothing to read. */
 void	pcap_tcp_patience_dry(struct pcap_tcp_patience *p, unsigned int input);
 
+/* For how long, ms, it has had nothing to read; 0 if it is not dry. */
+int64_t	pcap_tcp_patience_silence(const struct pcap_tcp_patience *p,
+    unsigned int input);
+
 /* The input, which has no record at hand, has no stream any more. */
 void	pcap_tcp_patience_out(struct pcap_tcp_patience *p, unsigned int input);
 

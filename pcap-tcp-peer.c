@@ -109,7 +109,7 @@ new_peer(struct pcap_tcp_common *common, const char *name, int is_sender,
 	if (p == NULL)
 		return (NULL);
 	if (pcap_tcp_stream_init(&p->stream, &common->decoding, p->name,
-	    is_sender ? &common->extra_bytes : NULL) == -1) {
+	    is_sender ? &common->bytes_left : NULL) == -1) {
 		free(p);
 		return (NULL);
 	}

@@ -30,7 +30,7 @@ struct pcap_tcp_common {
 	struct pcap_tcp_log *log;	/* NULL: none */
 	struct pcap_tcp_log_share senders_share;
 	struct pcap_tcp_decoding decoding;
-	size_t extra_bytes;	/* beyond the standard buffers, all senders */
+	size_t bytes_left;	/* of what senders may have, all of them */
 	size_t read_size;	/* at most so much at a time */
 	int64_t give_up;	/* no attempt goes on for longer */
 };

@@ -18,6 +18,14 @@
 #define MAX_IDLE	1000	/* ms, where places are wanted */
 #define MAX_LOOK_AHEAD	100	/* ms */
 
+/*
+ * All that senders can make a device allocate.  Each place has its share, taken
+ * or not, so that long records keep nobody out; the rest is for these.
+ */
+#define SENDERS_BYTES	(256 * 1024 * 1024)
+#define PLACE_BYTES	(sizeof(struct pcap_tcp_peer) + PCAP_TCP_BUFFER_SIZE + \
+	PCAP_TCP_TLS_BYTES)
+
 static int
 out_of_memory(struct pcap_tcp_peers *m)
 {
@@ -64,6 +72,8 @@ pcap_tcp_peers_open(struct pcap_tcp_peers *m,
 
 	memset(m, 0, sizeof(*m));
 	m->common = *common;
+	m->common.bytes_left = SENDERS_BYTES -
+	    PCAP_TCP_MAX_SENDERS * PLACE_BYTES;
 	m->errbuf = errbuf;
 	m->status = pcap_tcp_status_open(common->name, PCAP_TCP_MAX_PEERS,
 	    &m->status_fd);

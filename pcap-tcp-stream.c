@@ -13,8 +13,6 @@
 #include "pcap-tcp-address.h"
 #include "pcap-tcp-stream.h"
 
-#define MAX_EXTRA_BYTES	(256 * 1024 * 1024)
-
 /*
  * rpcap's texts, all of one and the beginning of another: dumpcap asks its
  * users to report any other one, as a bug of Wireshark's.
@@ -24,14 +22,14 @@
 
 int
 pcap_tcp_stream_init(struct pcap_tcp_stream *s,
-    struct pcap_tcp_decoding *shared, const char *peer, size_t *extra_bytes)
+    struct pcap_tcp_decoding *shared, const char *peer, size_t *bytes_left)
 {
 	s->buffer = malloc(PCAP_TCP_BUFFER_SIZE);
 	if (s->buffer == NULL)
 		return (-1);
 	s->capacity = PCAP_TCP_BUFFER_SIZE;
 	s->peer = peer;
-	s->extra_bytes = extra_bytes;
+	s->bytes_left = bytes_left;
 	pcap_tcp_decoder_init(&s->decoder, shared);
 	pcap_tcp_stream_restart(s, NULL);
 	return (0);
@@ -40,8 +38,8 @@ pcap_tcp_stream_init(struct pcap_tcp_stream *s,
 void
 pcap_tcp_stream_free(struct pcap_tcp_stream *s)
 {
-	if (s->extra_bytes != NULL && s->buffer != NULL)
-		*s->extra_bytes -= s->capacity - PCAP_TCP_BUFFER_SIZE;
+	if (s->bytes_left != NULL)
+		*s->bytes_left += s->capacity - PCAP_TCP_BUFFER_SIZE;
 	free(s->buffer);
 }
 
@@ -104,32 +102,28 @@ pcap_tcp_stream_fail(struct pcap_tcp_stream *s, int error)
 /*
  * The buffer doubles only when it is full of one record whose length was
  * checked, so that a peer gets no memory for a claim; it shrinks when that
- * record is through.  Anybody may be a sender: all of them together have a
- * limit.
+ * record is through.  Returns NULL, or why there is no such buffer.
  */
-static int
+static const char *
 resize_buffer(struct pcap_tcp_stream *s, size_t capacity)
 {
-	size_t extra_bytes = s->extra_bytes == NULL ? 0 :
-	    *s->extra_bytes + capacity - s->capacity;
 	u_char *buffer;
 
-	if (capacity > s->capacity && extra_bytes > MAX_EXTRA_BYTES) {
-		errno = ENOMEM;
-		return (-1);
-	}
+	if (s->bytes_left != NULL && capacity > s->capacity &&
+	    capacity - s->capacity > *s->bytes_left)
+		return ("the senders together have all that they may");
 	buffer = realloc(s->buffer, capacity);
 	if (buffer == NULL)
-		return (-1);
-	if (s->extra_bytes != NULL)
-		*s->extra_bytes = extra_bytes;
+		return ("out of memory");
+	if (s->bytes_left != NULL)
+		*s->bytes_left -= capacity - s->capacity;
 	s->in.next = s->buffer = buffer;
 	s->capacity = capacity;
-	return (0);
+	return (NULL);
 }
 
-/* Makes room behind the bytes that were not decoded yet. */
-static int
+/* Makes room behind what was not decoded yet; returns NULL, or why not. */
+static const char *
 make_room(struct pcap_tcp_stream *s)
 {
 	if (s->in.next != s->buffer)
@@ -141,12 +135,13 @@ make_room(struct pcap_tcp_stream *s)
 	    s->in.needed <= PCAP_TCP_BUFFER_SIZE &&
 	    s->capacity != PCAP_TCP_BUFFER_SIZE)
 		(void)resize_buffer(s, PCAP_TCP_BUFFER_SIZE);
-	return (0);
+	return (NULL);
 }
 
 enum pcap_tcp_progress
 pcap_tcp_stream_read(struct pcap_tcp_stream *s, size_t most)
 {
+	const char *why_not;
 	size_t room;
 	ssize_t n;
 
@@ -157,8 +152,13 @@ pcap_tcp_stream_read(struct pcap_tcp_stream *s, size_t most)
 		s->errnum = EPROTO;
 		return (PCAP_TCP_FAILED);
 	}
-	if (make_room(s) == -1)
-		return (pcap_tcp_stream_fail(s, ENOMEM));
+	why_not = make_room(s);
+	if (why_not != NULL) {
+		snprintf(s->error, sizeof(s->error), "%.90s: no room for a "
+		    "record of %zu bytes: %s", s->peer, s->in.needed, why_not);
+		s->errnum = ENOMEM;
+		return (PCAP_TCP_FAILED);
+	}
 	room = s->capacity - s->in.left;
 	if (room > most)
 		room = most;

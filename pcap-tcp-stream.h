@@ -47,8 +47,8 @@ struct pcap_tcp_stream {
 	struct timeval arrived;		/* the shared one at that read */
 	u_char *buffer;
 	size_t capacity;
-	/* What all senders have beyond the standard buffers; NULL: no limit. */
-	size_t *extra_bytes;
+	/* What is left beyond the standard buffers; NULL: no limit. */
+	size_t *bytes_left;
 	const char *peer;		/* its name, for errors */
 	int errnum;			/* why the stream is over, and */
 	char error[PCAP_ERRBUF_SIZE];	/* what the user is told of that */
@@ -56,11 +56,11 @@ struct pcap_tcp_stream {
 };
 
 /*
- * shared, peer and extra_bytes are kept, not copied.  Returns 0, or -1 if out
- * of memory.
+ * shared, peer and bytes_left are kept, not copied.  Returns 0, or -1 if out of
+ * memory.
  */
 int	pcap_tcp_stream_init(struct pcap_tcp_stream *s,
-    struct pcap_tcp_decoding *shared, const char *peer, size_t *extra_bytes);
+    struct pcap_tcp_decoding *shared, const char *peer, size_t *bytes_left);
 void	pcap_tcp_stream_free(struct pcap_tcp_stream *s);
 
 /* Starts another stream: no state of one outlives its connection. */

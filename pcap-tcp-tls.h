@@ -13,6 +13,12 @@
 #include "pcap-tcp-bytes.h"
 #include "pcap-tcp-device.h"
 
+/*
+ * What a peer that connects can make OpenSSL allocate, at most.  Measured:
+ * 0.8 MiB, for the longest ClientHello and the worst client certificates.
+ */
+#define PCAP_TCP_TLS_BYTES	(1024 * 1024)
+
 struct pcap_tcp_tls_context;	/* what the connections of a device share */
 
 /*

@@ -81,7 +81,7 @@ class Parts:
                     if not out[0].startswith("2000 "):
                         raise RuntimeError(f"{name}: lost packets: {out}")
                     found.setdefault(name, []).append(
-                        [float(x) for x in out[1].split()])
+                        [float(x) for x in out[1].split()[:2]])
         base = median(p50 for p50, _ in found["recv()"])
         for name, rounds in found.items():
             p50 = median(pair[0] for pair in rounds)

@@ -20,8 +20,9 @@
  *			such a callback
  *	latency-recv latency-loop latency-epoll
  *			the same, and a line more: microseconds since the time
- *			in the packet, the median's and the 99th percentile's.
- *			latency-loop takes "-", too
+ *			in the packet, the median's, the 99th percentile's and
+ *			the most.  latency-loop takes "-", too, and SIGINT ends
+ *			it
  *	handles		opens SOURCE, a device, so many times, and reads a
  *			packet of each
  *	idle		reads so many packets from SOURCE, a device, and says
@@ -254,9 +255,10 @@ read_capture(const char *way, const char *source, const char *filter)
 	capture = open_capture(source, filter, on_interface ? 100 : 0);
 	if (strcmp(way, "loop") == 0)
 		pcap_loop(capture, -1, on_packet, NULL);
-	else if (strcmp(way, "latency-loop") == 0)
+	else if (strcmp(way, "latency-loop") == 0) {
+		signal(SIGINT, on_signal);
 		pcap_loop(capture, -1, on_stamped_packet, NULL);
-	else if (strcmp(way, "slow") == 0)
+	} else if (strcmp(way, "slow") == 0)
 		pcap_loop(capture, -1, on_packet_slowly, NULL);
 	else if (on_interface)
 		read_interface(strcmp(way, "interface") == 0 ? on_packet :
@@ -316,8 +318,9 @@ static void
 print_delays(void)
 {
 	qsort(delays, (size_t)packets, sizeof(*delays), compare);
-	printf("%.1f %.1f\n", (double)delays[packets / 2] / 1e3,
-	    (double)delays[packets * 99 / 100] / 1e3);
+	printf("%.1f %.1f %.1f\n", (double)delays[packets / 2] / 1e3,
+	    (double)delays[packets * 99 / 100] / 1e3,
+	    (double)delays[packets - 1] / 1e3);
 }
 
 int

@@ -4,53 +4,44 @@
  *
  * fuzz-handle - a libFuzzer target: the whole way from sockets to a callback
  *
- * The input says what two servers at Unix sockets do (listen, accept, send,
- * shut down, close, go away) and what the program does with a handle of them,
+ * The input says of what kind the sources of a device are, what the
+ * other parties do (fuzz-world.h), and what the program does with its handle,
  * in turn.  Time is simulated, and the world goes on only where the program
  * would wait: the linker puts our poll() and clock in place of the real ones.
- * A non-blocking read must not wait, a descriptor that is not readable must
- * have nothing, and no call may go round for ever.
+ * A non-blocking read must not wait nor take long, a descriptor that is not
+ * readable must have nothing, and no call may go round for ever.
  */
 
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#define _GNU_SOURCE	/* memfd_create() */
 
-#include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <pcap/pcap.h>
 
-#include "fuzz.h"
+#include "fuzz-world.h"
 
-#define SERVERS		2
-#define CONNECTIONS	4
 #define MAX_POLLS	2000
 #define MAX_IDLE	100
+#define MAX_CPU		1000	/* ms, of a call that must not wait */
 
-struct server {
-	struct sockaddr_un address;
-	int fd;			/* -1: it does not listen */
-	int connection[CONNECTIONS];	/* -1: none */
-};
-
-static struct server server[SERVERS];
 static pcap_t *handle;
-static int64_t now;
 static unsigned int polls;	/* by a call, */
 static unsigned int idle;	/* and of them after the input's end */
+static int64_t timer;		/* when the descriptor is readable, or 0 */
 static int nonblock;
 static volatile unsigned int sum;
 
+int	__real_clock_gettime(clockid_t clock, struct timespec *ts);
 int	__real_poll(struct pollfd *fds, nfds_t n, int timeout);
 int	__wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
 int	__wrap_clock_gettime(clockid_t clock, struct timespec *ts);
+int	__wrap_timerfd_settime(int fd, int flags, const struct itimerspec *t,
+	    struct itimerspec *old);
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
@@ -62,120 +53,16 @@ __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
 	return (0);
 }
 
-static void
-stop_listening(struct server *s)
+/* The only one, absolute.  It is looked at, and never set. */
+int
+__wrap_timerfd_settime(int fd, int flags, const struct itimerspec *t,
+    struct itimerspec *old)
 {
-	if (s->fd != -1)
-		close(s->fd);
-	unlink(s->address.sun_path);
-	s->fd = -1;
-}
-
-static void
-start_listening(struct server *s)
-{
-	stop_listening(s);
-	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	check(bind(s->fd, (struct sockaddr *)&s->address,
-	    sizeof(s->address)) == 0 && listen(s->fd, CONNECTIONS) == 0);
-}
-
-static void
-hang_up(int *connection)
-{
-	if (*connection != -1)
-		close(*connection);
-	*connection = -1;
-}
-
-/* A header or a packet that is right, or bytes as they are. */
-static void
-send_something(int fd, unsigned int what)
-{
-	static const uint32_t header[] = { 0xa1b2c3d4, 2 | 4 << 16, 0, 0,
-	    65535, 1 };
-	static const uint32_t section[] = { 0x0a0d0d0a, 28, 0x1a2b3c4d, 1, ~0U,
-	    ~0U, 28, 1, 20, 1, 65535, 20 };
-	uint32_t packet[] = { (uint32_t)(now / 1000), 0, 8, 60, 0, 0 };
-	uint32_t block[] = { 6, 40, 0, 0, (uint32_t)now * 1000, 8, 60, 0, 0,
-	    40 };
-	u_char noise[256];
-	const void *data = noise;
-	size_t size, i;
-
-	switch (what % 8) {
-
-	case 0:
-	case 1:
-		for (size = what / 8, i = 0; i < size; i++)
-			noise[i] = (u_char)byte();
-		break;
-
-	case 2:
-		data = header;
-		size = sizeof(header);
-		break;
-
-	case 3:
-		data = section;
-		size = sizeof(section);
-		break;
-
-	case 4:
-	case 5:
-		data = packet;
-		size = sizeof(packet);
-		break;
-
-	default:
-		data = block;
-		size = sizeof(block);
-	}
-	/* Sometimes a part of it. */
-	if (what % 8 > 1 && what / 8 % 4 == 0)
-		size = size * byte() / 256;
-	(void)send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-/* One thing happens outside the program; returns 0 when nothing does. */
-static int
-go_on(void)
-{
-	unsigned int what = byte(), which = byte();
-	struct server *s = &server[which % SERVERS];
-	int *connection = &s->connection[which / SERVERS % CONNECTIONS];
-
-	if (next == end)
-		return (0);
-	switch (what % 8) {
-
-	case 0:
-		now += which * (what / 8);
-		break;
-
-	case 1:
-		if (what & 8)
-			start_listening(s);
-		else
-			stop_listening(s);
-		break;
-
-	case 2:
-		hang_up(connection);
-		break;
-
-	case 3:
-		if (*connection != -1)
-			shutdown(*connection, (int)(what / 8 % 3));
-		break;
-
-	default:
-		if (*connection == -1 && s->fd != -1)
-			*connection = accept(s->fd, NULL, NULL);
-		if (*connection != -1)
-			send_something(*connection, what / 8);
-	}
-	return (1);
+	(void)fd;
+	(void)flags;
+	(void)old;
+	timer = t->it_value.tv_sec * 1000 + t->it_value.tv_nsec / 1000000;
+	return (0);
 }
 
 /* The program would sleep: the world goes on, or time does. */
@@ -218,7 +105,7 @@ is_readable(void)
 {
 	struct pollfd fd = { pcap_get_selectable_fd(handle), POLLIN, 0 };
 
-	return (__real_poll(&fd, 1, 0) == 1);
+	return (__real_poll(&fd, 1, 0) == 1 || (timer != 0 && timer <= now));
 }
 
 static void
@@ -229,8 +116,8 @@ read_some(unsigned int what)
 	int64_t then = now;
 	int status;
 
-	if (what & 1)
-		status = pcap_dispatch(handle, (int)(what >> 1 & 15) - 1,
+	if (what % 8 > 4)
+		status = pcap_dispatch(handle, (int)(what >> 3 & 15) - 1,
 		    on_packet, NULL);
 	else {
 		status = pcap_next_ex(handle, &h, &data);
@@ -243,6 +130,15 @@ read_some(unsigned int what)
 		check(pcap_dispatch(handle, -1, on_packet, NULL) == 0);
 }
 
+static int64_t
+cpu_time(void)
+{
+	struct timespec ts;
+
+	__real_clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}
+
 static void
 use(void)
 {
@@ -250,6 +146,7 @@ use(void)
 	struct bpf_program program;
 	struct pcap_stat stat;
 	unsigned int what = byte();
+	int64_t began = cpu_time();
 
 	polls = idle = 0;
 	switch (what % 8) {
@@ -278,8 +175,28 @@ use(void)
 		break;
 
 	default:
-		read_some(what / 4);
+		read_some(what);
 	}
+	check(!nonblock || cpu_time() - began <= MAX_CPU);
+}
+
+/* Appends the source; returns whether it has TLS. */
+static int
+add_source(char *name, struct party *p, unsigned int kind)
+{
+	static const char *const scheme[] = { "unix", "tcp", "tls",
+	    "tcp-listen", "tls-listen" };
+
+	p->kind = kind % KINDS;
+	if (name[0] != '\0')
+		strcat(name, "+");
+	if (p->kind == BY_UNIX)
+		sprintf(name + strlen(name), "unix:%s", p->path);
+	else
+		sprintf(name + strlen(name), "%s:127.0.0.1:%u",
+		    scheme[p->kind], ntohs(p->port));
+	start_listening(p);
+	return (has_tls(p));
 }
 
 static void
@@ -287,13 +204,19 @@ open_handle(void)
 {
 	static const char *const options[] = { "", ",reconnect=yes",
 	    ",reconnect=no", ",timestamps=arrival" };
-	char name[256], errbuf[PCAP_ERRBUF_SIZE];
-	unsigned int what = byte();
+	static const char *const trust[] = { "", ",verify=no", ",ca=", ",ca=" };
+	char name[1024] = "", errbuf[PCAP_ERRBUF_SIZE];
+	unsigned int what = byte(), kinds = what & 128 ? byte() : 0;
+	int tls = add_source(name, &parties[0], kinds & 7);
 
-	snprintf(name, sizeof(name), "unix:%s%s%s%s%s",
-	    server[0].address.sun_path, what & 1 ? "+" : "",
-	    what & 1 ? server[1].address.sun_path : "", options[what >> 1 & 3],
+	if (what & 1)
+		tls |= add_source(name, &parties[1], kinds >> 3 & 7);
+	sprintf(name + strlen(name), "%s%s", options[what >> 1 & 3],
 	    what & 8 ? ",linktype=EN10MB" : "");
+	if (tls)
+		sprintf(name + strlen(name), ",cert=%s,key=%s%s%s",
+		    certificate_file, key_file, trust[kinds >> 6],
+		    kinds >> 6 > 1 ? certificate_file : "");
 	handle = pcap_create(name, errbuf);
 	check(handle != NULL);
 	pcap_set_snaplen(handle, what & 16 ? 65535 : 6);
@@ -304,25 +227,21 @@ open_handle(void)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static char folder[] = "/tmp/pcap-tcp-XXXXXX";
 	unsigned int i, j;
-	struct server *s;
 
-	if (strchr(folder, 'X') != NULL)
-		check(mkdtemp(folder) != NULL);
+	if (client_context == NULL)
+		set_up_world();
 	next = data;
 	end = data + size;
 	now = 1000000;
+	timer = 0;
 	polls = idle = 0;
 	nonblock = 0;
-	for (i = 0; i < SERVERS; i++) {
-		s = &server[i];
-		s->address.sun_family = AF_UNIX;
-		snprintf(s->address.sun_path, sizeof(s->address.sun_path),
-		    "%s/%u", folder, i);
-		s->fd = -1;
-		memset(s->connection, -1, sizeof(s->connection));
-		start_listening(s);
+	random_state = 0;
+	for (i = 0; i < PARTIES; i++) {
+		parties[i].fd = -1;
+		for (j = 0; j < CONNECTIONS; j++)
+			parties[i].connection[j].fd = -1;
 	}
 	open_handle();
 	if (pcap_activate(handle) == 0) {
@@ -334,10 +253,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	pcap_close(handle);
-	for (i = 0; i < SERVERS; i++) {
-		stop_listening(&server[i]);
+	for (i = 0; i < PARTIES; i++) {
+		stop_listening(&parties[i]);
 		for (j = 0; j < CONNECTIONS; j++)
-			hang_up(&server[i].connection[j]);
+			hang_up(&parties[i].connection[j], 1);
 	}
 	return (0);
 }

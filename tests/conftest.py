@@ -291,6 +291,11 @@ class Program:
             ")", 1)[1].split()
         return int(fields[11]) + int(fields[12])
 
+    def memory(self, key):
+        """VmRSS or VmHWM, in MiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(rf"{key}:\s+(\d+)", status)[1]) / 1024
+
     def context_switches(self):
         return sum(int(n) for task in
                    Path(f"/proc/{self.process.pid}/task").glob("*/status")

@@ -325,8 +325,8 @@ def test_memory_that_is_not_there_is_an_error(serve):
                     record(1, 2, b"x" * (60 << 20))])
     result = run("prlimit", f"--as={32 << 20}", READER, "-p", server.device)
     assert result.returncode == 0, result.stderr
-    assert f"END -1 127.0.0.1:{server.port}: Cannot allocate memory" in \
-        result.stdout
+    assert f"END -1 127.0.0.1:{server.port}: no room for a record of 62914576 " \
+        "bytes: out of memory" in result.stdout
 
 
 @pytest.mark.parametrize("mode", ["loop", "dispatch", "next", "epoll"])

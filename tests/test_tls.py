@@ -3,6 +3,7 @@
 import os
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import (BUILD, HERE, LIMIT, READER, SAMPLE, SYSTEM, Server,
+from conftest import (ASAN, BUILD, HERE, LIMIT, READER, SAMPLE, SYSTEM, Server,
                       cause, end_by, free_port, is_listening, let_others_in,
                       need, run, stats, wait_until)
 from pcapfile import numbered, pcap, record
@@ -299,6 +300,58 @@ def test_elliptic_curves_only(listener, start, pki, options, good):
     else:
         assert sender.end() != 0
         assert any("alert" in line for line in sender.errors), sender.errors
+
+
+def client_hello(*extensions):
+    """Of TLS 1.3, with X25519, in as many records as it takes."""
+    def counted(data):
+        return struct.pack(">H", len(data)) + data
+
+    extensions += ((43, b"\2\3\4"), (10, counted(b"\0\x1d")),
+                   (13, counted(b"\4\3\x08\4\4\1")),
+                   (51, counted(b"\0\x1d" + counted(os.urandom(32)))))
+    body = b"\3\3" + os.urandom(32) + b"\0" + counted(b"\x13\1") + b"\1\0" + \
+        counted(b"".join(struct.pack(">H", kind) + counted(data)
+                         for kind, data in extensions))
+    message = struct.pack(">I", 1 << 24 | len(body)) + body
+    return b"".join(b"\x16\3\1" + counted(message[i:i + 16384])
+                    for i in range(0, len(message), 16384))
+
+
+@needs_tls
+def test_a_client_hello_gets_no_memory(listener):
+    """64 KiB that name 16,000 authorities: OpenSSL would make 3 MiB of them.
+    A place's share is less than one and a half."""
+    reader = listener(",timeout=100,linktype=EN10MB", READER, "-p")
+    names = b"\0\2\x30\0" * 16000
+    hello = client_hello((47, struct.pack(">H", len(names)) + names))
+    before = reader.memory("VmRSS")
+    senders = []
+    for hello in [client_hello(), *[hello] * 40]:
+        senders.append(socket.create_connection(("127.0.0.1", reader.port),
+                                                LIMIT))
+        senders[-1].sendall(hello)
+        answer = senders[-1].recv(1)
+        assert answer == (b"\x15" if len(senders) > 1 else b"\x16")
+    assert reader.memory("VmHWM") - before < 40 * 1.5 * (4 if ASAN else 1)
+
+
+@needs_tls
+@pytest.mark.parametrize("others,good", [(20, True), (100, False)])
+def test_no_more_certificates_of_a_client_than_anybody_has(
+        listener, start, pki, others, good):
+    chain = pki / f"chain{others}.pem"
+    chain.write_text((pki / "client.pem").read_text() +
+                     (pki / "other.pem").read_text() * others)
+    reader = listener(f",ca={pki}/ca.pem,linktype=EN10MB", READER, "-p")
+    sender = shell(start, "openssl s_client -quiet -connect localhost:{port} "
+                   "-cert {pki}/client.pem -key {pki}/client.key "
+                   f"-cert_chain {chain} < {{sample}}", pki, port=reader.port)
+    if good:
+        reader.wait_for("^P", 38)
+    else:
+        assert sender.end() != 0
+        assert not any(line.startswith("P") for line in reader.lines)
 
 
 @needs_tls

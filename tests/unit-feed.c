@@ -428,6 +428,43 @@ waits_for_the_end_of_the_hold(void **state)
 	assert_int_equal(ntaken, 1);
 }
 
+/* Which take long, whoever asks for them: not one for each read of a stream. */
+static void
+handshakes_leave_the_streams_their_time(void **state)
+{
+	const unsigned int packets = 320;
+	struct fake *stream, *shaking[2];
+	unsigned int i, j;
+	int before;
+
+	(void)state;
+	open_feed(PATIENT);
+	stream = add_stream("a");
+	start();
+	for (i = 0; i < 2; i++) {
+		shaking[i] = add_sender("b");
+		shaking[i]->bytes.established = 0;
+		for (j = 0; j < packets; j++)
+			fake_fails(shaking[i], EINTR, NULL);
+	}
+	for (i = 1; i <= packets; i++)
+		give_packet(stream, i);
+	while (ntaken < packets) {
+		assert_int_equal(look(), PCAP_TCP_PROGRESS);
+		take_all();
+	}
+	assert_in_range(shaking[0]->reads + shaking[1]->reads, packets / 64,
+	    packets / 16);
+	assert_in_range(shaking[0]->reads, shaking[1]->reads - 1,
+	    shaking[1]->reads + 1);
+	/* One after the other where there is nothing else. */
+	(void)look();
+	before = shaking[0]->reads + shaking[1]->reads;
+	for (i = 0; i < 20; i++)
+		assert_int_equal(look(), PCAP_TCP_PROGRESS);
+	assert_int_equal(shaking[0]->reads + shaking[1]->reads, before + 20);
+}
+
 int
 main(void)
 {
@@ -446,6 +483,7 @@ main(void)
 		TEST(watches_those_that_have_to_be_read),
 		TEST(waits_for_whatever_comes),
 		TEST(waits_for_the_end_of_the_hold),
+		TEST(handshakes_leave_the_streams_their_time),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -16,6 +16,7 @@ static struct pcap_tcp_device device;
 static struct pcap_tcp_events events;
 static struct pcap_tcp_common common;
 static struct pcap_tcp_feed feed;
+static size_t bytes_left;	/* of the senders' memory, without any */
 static char errbuf[PCAP_ERRBUF_SIZE];
 static volatile sig_atomic_t stop;
 
@@ -48,7 +49,7 @@ teardown(void **state)
 {
 	(void)state;
 	pcap_tcp_feed_close(&feed);
-	assert_int_equal(feed.peers.common.extra_bytes, 0);
+	assert_int_equal(feed.peers.common.bytes_left, bytes_left);
 	assert_int_equal(open_fakes, 0);
 	pcap_tcp_events_close(&events);
 	server_teardown();
@@ -59,6 +60,7 @@ static inline void
 open_feed(int hold)
 {
 	assert_int_equal(pcap_tcp_feed_open(&feed, &common, hold, errbuf), 0);
+	bytes_left = feed.peers.common.bytes_left;
 	assert_int_equal(pcap_tcp_feed_begin(&feed), 0);
 }
 

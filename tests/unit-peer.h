@@ -39,7 +39,8 @@ setup(void **state)
 	common = (struct pcap_tcp_common){ .device = &device,
 	    .events = &events, .decoding = { .linktypes = &linktypes,
 	    .precision = PCAP_TSTAMP_PRECISION_MICRO, .dlt = -1 },
-	    .give_up = NEVER, .read_size = PCAP_TCP_BUFFER_SIZE };
+	    .give_up = NEVER, .read_size = PCAP_TCP_BUFFER_SIZE,
+	    .bytes_left = PCAP_TCP_BUFFER_SIZE };
 	server_setup();
 	return (0);
 }
@@ -51,7 +52,7 @@ teardown(void **state)
 	if (p != NULL)
 		pcap_tcp_peer_free(p);
 	p = NULL;
-	assert_int_equal(common.extra_bytes, 0);
+	assert_int_equal(common.bytes_left, PCAP_TCP_BUFFER_SIZE);
 	assert_int_equal(open_fakes, 0);
 	pcap_tcp_events_close(&events);
 	server_teardown();

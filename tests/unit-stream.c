@@ -10,7 +10,7 @@
 
 #define NAME	"h:1"
 #define CUT_OFF	"The other host terminated the connection."
-#define MAX_EXTRA	(256U * 1024 * 1024)	/* of all senders */
+#define ROOM	(16U * 1024 * 1024)	/* that senders have together */
 
 static struct pcap_tcp_decoding shared;
 static struct pcap_tcp_stream s;
@@ -21,7 +21,7 @@ read_once(void)
 	return (pcap_tcp_stream_read(&s, SIZE_MAX));
 }
 static struct fake *fake;
-static size_t extra_bytes;
+static size_t bytes_left = ROOM;
 static uint32_t taken;		/* packets, numbered from 1 on */
 
 /* A header and three packets: 7 bytes, none, and 2. */
@@ -30,10 +30,9 @@ static const uint32_t caplens[] = { 7, 0, 2 };
 static size_t boundary[4];	/* where the first one begins, and so on */
 
 static void
-open_stream(size_t *extra)
+open_stream(size_t *left)
 {
-	extra_bytes = 0;
-	assert_int_equal(pcap_tcp_stream_init(&s, &shared, NAME, extra), 0);
+	assert_int_equal(pcap_tcp_stream_init(&s, &shared, NAME, left), 0);
 }
 
 /* Another connection. */
@@ -61,7 +60,7 @@ setup(void **state)
 	assert_int_equal(n, sizeof(three));
 	shared = (struct pcap_tcp_decoding){ .linktypes = &linktypes,
 	    .precision = PCAP_TSTAMP_PRECISION_MICRO, .dlt = -1 };
-	open_stream(&extra_bytes);
+	open_stream(&bytes_left);
 	connect_stream();
 	return (0);
 }
@@ -71,7 +70,7 @@ teardown(void **state)
 {
 	(void)state;
 	pcap_tcp_stream_free(&s);
-	assert_int_equal(extra_bytes, 0);
+	assert_int_equal(bytes_left, ROOM);
 	if (fake != NULL)
 		pcap_tcp_bytes_close(&fake->bytes);
 	fake = NULL;
@@ -374,7 +373,7 @@ a_claim_gets_no_memory(void **state)
 	assert_int_equal(run(), PCAP_TCP_WAIT);
 	assert_true(pcap_tcp_stream_is_stretched(&s));
 	assert_int_equal(s.capacity, PCAP_TCP_BUFFER_SIZE);
-	assert_int_equal(extra_bytes, 0);
+	assert_int_equal(bytes_left, ROOM);
 }
 
 /* A record, with its header, that just fits; and one that does not. */
@@ -394,24 +393,24 @@ the_buffer_grows_for_a_long_record_and_shrinks(void **state)
 	assert_int_equal(next_record(), PCAP_TCP_PROGRESS);
 	assert_packet(s.batch.next, 1, caplen);
 	assert_int_equal(s.capacity, 2 * PCAP_TCP_BUFFER_SIZE);
-	assert_int_equal(extra_bytes, PCAP_TCP_BUFFER_SIZE);
+	assert_int_equal(bytes_left, ROOM - PCAP_TCP_BUFFER_SIZE);
 
 	connect_stream();
 	give_long(3 * PCAP_TCP_BUFFER_SIZE);
 	assert_int_equal(next_record(), PCAP_TCP_PROGRESS);
 	assert_packet(s.batch.next, 1, 3 * PCAP_TCP_BUFFER_SIZE);
 	assert_int_equal(s.capacity, 4 * PCAP_TCP_BUFFER_SIZE);
-	assert_int_equal(extra_bytes, 3 * PCAP_TCP_BUFFER_SIZE);
+	assert_int_equal(bytes_left, ROOM - 3 * PCAP_TCP_BUFFER_SIZE);
 	assert_int_equal(s.batch.end - s.batch.next, 2);
 	assert_packet(s.batch.next + 1, 2, 0);
 	assert_int_equal(read_once(), PCAP_TCP_WAIT);
 	assert_int_equal(s.capacity, PCAP_TCP_BUFFER_SIZE);
-	assert_int_equal(extra_bytes, 0);
+	assert_int_equal(bytes_left, ROOM);
 	/* teardown() sees that what is left is given back at the end. */
 	connect_stream();
 	give_long(caplen);
 	assert_int_equal(next_record(), PCAP_TCP_PROGRESS);
-	assert_int_equal(extra_bytes, PCAP_TCP_BUFFER_SIZE);
+	assert_int_equal(bytes_left, ROOM - PCAP_TCP_BUFFER_SIZE);
 }
 
 /* Not before all that is in it fits, nor with another long one to come. */
@@ -452,24 +451,24 @@ the_buffer_shrinks_only_when_it_may(void **state)
 static void
 all_senders_together_have_a_limit(void **state)
 {
-	const size_t others = MAX_EXTRA - PCAP_TCP_BUFFER_SIZE;
-	char text[PCAP_ERRBUF_SIZE];
+	const uint32_t caplen = PCAP_TCP_BUFFER_SIZE;
 
 	(void)state;
 	/* Up to the limit, and no byte more. */
-	extra_bytes = others;
-	give_long(PCAP_TCP_BUFFER_SIZE);
+	bytes_left = PCAP_TCP_BUFFER_SIZE;
+	give_long(caplen);
 	assert_int_equal(next_record(), PCAP_TCP_PROGRESS);
-	assert_int_equal(extra_bytes, MAX_EXTRA);
+	assert_int_equal(bytes_left, 0);
 	connect_stream();
 	assert_int_equal(read_once(), PCAP_TCP_WAIT);
-	assert_int_equal(extra_bytes, others);
-	extra_bytes++;
-	give_long(PCAP_TCP_BUFFER_SIZE);
-	snprintf(text, sizeof(text), NAME ": %s", strerror(ENOMEM));
-	assert_over(next_record(), PCAP_TCP_FAILED, ENOMEM, text);
-	assert_int_equal(extra_bytes, others + 1);
-	extra_bytes -= others + 1;
+	assert_int_equal(bytes_left, PCAP_TCP_BUFFER_SIZE);
+	bytes_left--;
+	give_long(caplen);
+	assert_over(next_record(), PCAP_TCP_FAILED, ENOMEM,
+	    NAME ": no room for a record of 262160 bytes: the senders together "
+	    "have all that they may");
+	assert_int_equal(bytes_left, PCAP_TCP_BUFFER_SIZE - 1);
+	bytes_left = ROOM;
 }
 
 static void
@@ -479,7 +478,6 @@ those_that_we_connect_to_have_none(void **state)
 	pcap_tcp_stream_free(&s);
 	open_stream(NULL);
 	connect_stream();
-	extra_bytes = 0;
 	give_long(PCAP_TCP_BUFFER_SIZE);
 	assert_int_equal(next_record(), PCAP_TCP_PROGRESS);
 	assert_int_equal(s.capacity, 2 * PCAP_TCP_BUFFER_SIZE);
