@@ -20,9 +20,17 @@ int	pcap_tcp_link_is_known(int dlt);
 /*
  * Returns how many bytes are in front of the network layer in a packet of
  * which length bytes are there, and its EtherType, which is 0 if the packet is
- * cut before that or has none.
+ * cut before that or has none.  A cooked packet's may be one of Linux's
+ * numbers below 0x600.
  */
 size_t	pcap_tcp_link_network(int dlt, const unsigned char *data,
     size_t length, unsigned int *ethertype);
+
+/*
+ * The same of PPP, with or without its HDLC header.  What has no EtherType of
+ * its own is ETHERTYPE_PPP, with nothing in front.
+ */
+size_t	pcap_tcp_link_ppp(const unsigned char *data, size_t length,
+    unsigned int *ethertype);
 
 #endif

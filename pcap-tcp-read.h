@@ -10,6 +10,7 @@
 #define pcap_tcp_read_h
 
 #include "pcap-tcp-device.h"
+#include "pcap-tcp-ethernet.h"
 #include "pcap-tcp-events.h"
 #include "pcap-tcp-fanout.h"
 #include "pcap-tcp-feed.h"
@@ -28,6 +29,7 @@ struct pcap_tcp {
 	} stage[PCAP_TCP_MAX_STAGES];
 	unsigned int nstages;
 	struct pcap_tcp_pseudo_headers pseudo_headers;
+	struct pcap_tcp_ethernet ethernet;
 	struct pcap_tcp_fanout fanout;
 	int worker_fd;		/* holds its number, or -1 */
 	int dlt;		/* what the device name says, or -1 */

@@ -26,7 +26,7 @@ int
 pcap_tcp_stream_init(struct pcap_tcp_stream *s,
     struct pcap_tcp_decoding *shared, const char *peer, size_t *extra_bytes)
 {
-	s->buffer = malloc(PCAP_TCP_BUFFER_SIZE);
+	s->buffer = malloc(PCAP_TCP_HEADROOM + PCAP_TCP_BUFFER_SIZE);
 	if (s->buffer == NULL)
 		return (-1);
 	s->capacity = PCAP_TCP_BUFFER_SIZE;
@@ -51,7 +51,7 @@ pcap_tcp_stream_restart(struct pcap_tcp_stream *s,
 {
 	pcap_tcp_decoder_restart(&s->decoder);
 	s->batch.next = s->batch.end = s->record;
-	s->in.next = s->buffer;
+	s->in.next = s->buffer + PCAP_TCP_HEADROOM;
 	s->in.left = 0;
 	s->in.needed = 1;
 	s->bytes = bytes;
@@ -118,12 +118,13 @@ resize_buffer(struct pcap_tcp_stream *s, size_t capacity)
 		errno = ENOMEM;
 		return (-1);
 	}
-	buffer = realloc(s->buffer, capacity);
+	buffer = realloc(s->buffer, PCAP_TCP_HEADROOM + capacity);
 	if (buffer == NULL)
 		return (-1);
 	if (s->extra_bytes != NULL)
 		*s->extra_bytes = extra_bytes;
-	s->in.next = s->buffer = buffer;
+	s->buffer = buffer;
+	s->in.next = s->buffer + PCAP_TCP_HEADROOM;
 	s->capacity = capacity;
 	return (0);
 }
@@ -132,9 +133,11 @@ resize_buffer(struct pcap_tcp_stream *s, size_t capacity)
 static int
 make_room(struct pcap_tcp_stream *s)
 {
-	if (s->in.next != s->buffer)
-		memmove(s->buffer, s->in.next, s->in.left);
-	s->in.next = s->buffer;
+	u_char *front = s->buffer + PCAP_TCP_HEADROOM;
+
+	if (s->in.next != front)
+		memmove(front, s->in.next, s->in.left);
+	s->in.next = front;
 	if (s->in.left == s->capacity)
 		return (resize_buffer(s, s->capacity * 2));
 	if (s->in.left < PCAP_TCP_BUFFER_SIZE &&
