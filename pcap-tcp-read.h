@@ -10,10 +10,10 @@
 #define pcap_tcp_read_h
 
 #include "pcap-tcp-device.h"
-#include "pcap-tcp-ethernet.h"
 #include "pcap-tcp-events.h"
 #include "pcap-tcp-fanout.h"
 #include "pcap-tcp-feed.h"
+#include "pcap-tcp-link.h"
 #include "pcap-tcp-linktype.h"
 
 #define PCAP_TCP_MAX_STAGES	2

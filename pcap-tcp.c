@@ -19,7 +19,6 @@
 
 #include "pcap-tcp-compat.h"
 #include "pcap-tcp.h"
-#include "pcap-tcp-link.h"
 #include "pcap-tcp-named.h"
 #include "pcap-tcp-read.h"
 #include "pcap-tcp-signal.h"

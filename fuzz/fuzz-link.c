@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "pcap-tcp-decoder.h"
-#include "pcap-tcp-ethernet.h"
+#include "pcap-tcp-link.h"
 #include "fuzz.h"
 
 #define HEADROOM	PCAP_TCP_ETHERNET_SIZE

@@ -13,7 +13,7 @@ import pytest
 import traffic
 from conftest import (LIMIT, READER, SAMPLE, SYSTEM, cause, free_port, in_namespace,
                       need, run, stats)
-from framing import (cooked, cooked_v2, hdlc, loop_of_the_other_order, null,
+from framing import (cooked, cooked_v2, hdlc, null, null_of_the_other_order,
                      ppp, raw)
 from pcapfile import header, numbered, packets, pcap
 
@@ -110,7 +110,7 @@ CAPTURES = {
     "tunnels": lambda: as_ethernet(tunnels()),
     "fragments": lambda: as_ethernet(fragments()),
     **{kind.__name__: lambda kind=kind: kind(TRAFFIC) for kind in (
-        cooked, cooked_v2, raw, null, loop_of_the_other_order, ppp, hdlc)},
+        cooked, cooked_v2, raw, null, null_of_the_other_order, ppp, hdlc)},
 }
 
 FIELDS = ("frame.protocols", "ip.src", "ip.dst", "ip.proto", "ip.flags.mf",

@@ -5,7 +5,7 @@
  * unit-stream - what one connection brings, and how it ends
  */
 
-#include "pcap-tcp-ethernet.h"
+#include "pcap-tcp-link.h"
 #include "pcap-tcp-stream.h"
 #include "unit-bytes.h"
 

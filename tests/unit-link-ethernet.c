@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The pcap-tcp authors
  * SPDX-License-Identifier: BSD-3-Clause
  *
- * unit-ethernet - packets that become Ethernet
+ * unit-link-ethernet - packets that become Ethernet
  */
 
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "pcap-tcp-ethernet.h"
+#include "pcap-tcp-link.h"
 
 #define DST	"\2\0\0\0\0\2"
 #define SRC	"\2\0\0\0\0\1"
