@@ -203,10 +203,15 @@ some_cannot_become_it(void **state)
 		{ DLT_LOOP, { 0, 0, 0, 23 } },
 		{ DLT_C_HDLC, { 0x8f, 0, 0x80, 0x35 } },	/* SLARP */
 		{ DLT_C_HDLC, { 0x8f, 0, 0, 4 } },
-		/* Netlink's routes, and its family 4; 802.11. */
+		{ DLT_C_HDLC, { 0x8f, 0, 5, 255 } },
+		{ DLT_LINUX_SLL, { [14] = 5, 255 } },
+		/* Netlink's routes, and its family 4; Frame Relay, 802.11. */
 		{ DLT_LINUX_SLL, { 0, 4, 3, 56 } },
 		{ DLT_LINUX_SLL, { 0, 4, 3, 56, [15] = 4 } },
 		{ DLT_LINUX_SLL2, { 0, 4, [8] = 3, 56, 4 } },
+		{ DLT_LINUX_SLL2, { 8, 0, [8] = 3, 2 } },
+		{ DLT_LINUX_SLL2, { 0, 4, [8] = 3, 33 } },
+		{ DLT_LINUX_SLL2, { 0, 4, [8] = 3, 34 } },
 		{ DLT_LINUX_SLL2, { 0, 4, [8] = 3, 35 } },
 		/* CAN */
 		{ DLT_LINUX_SLL, { 0, 0, 1, 24, [15] = 12 } },
