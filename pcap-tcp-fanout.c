@@ -116,25 +116,14 @@ walk_mpls(struct cursor *c)
 	return (ip_version(c));
 }
 
-/* RFC 1661, 2: the protocol's first byte may be left out. */
 static unsigned int
 walk_ppp(struct cursor *c)
 {
-	unsigned int protocol;
+	unsigned int ethertype;
+	size_t size = pcap_tcp_link_ppp(c->p, c->left, &ethertype);
 
-	if (c->left >= 2 && get16(c->p) == 0xff03)
-		(void)skip(c, 2);
-	if (c->left < 2)
-		return (NOTHING);
-	if ((c->p[0] & 1) != 0) {
-		protocol = c->p[0];
-		(void)skip(c, 1);
-	} else {
-		protocol = get16(c->p);
-		(void)skip(c, 2);
-	}
-	return (protocol == 0x21 ? ETHERTYPE_IP : protocol == 0x57 ?
-	    ETHERTYPE_IPV6 : NOTHING);
+	return (after(c, size, ethertype == ETHERTYPE_PPP ? NOTHING :
+	    ethertype));
 }
 
 /*

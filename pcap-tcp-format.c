@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "pcap-tcp-format.h"
+#include "pcap-tcp-link.h"
 
 int
 pcap_tcp_is_pcap_magic(uint32_t magic)
@@ -77,17 +78,28 @@ print_dlt(const struct pcap_tcp_decoder *d, int dlt, char number[12])
 }
 
 enum pcap_tcp_decoded
-pcap_tcp_check_dlt(struct pcap_tcp_decoder *d, int dlt)
+pcap_tcp_accept_dlt(struct pcap_tcp_decoder *d, int dlt)
 {
 	int expected = expected_dlt(d, dlt), given = d->shared->dlt_is_given;
-	char number[2][12];
-	const char *name = print_dlt(d, dlt, number[0]);
+	int is_known = pcap_tcp_link_is_known(dlt);
+	char numbers[2][12], advice[64] = "";
+	const char *name;
 
 	if (expected == dlt)
 		return (PCAP_TCP_DONE);
+	if (is_known && given && expected == DLT_EN10MB) {
+		d->shared->is_mixed = 1;
+		return (PCAP_TCP_DONE);
+	}
+	name = print_dlt(d, dlt, numbers[0]);
+	if (is_known && pcap_tcp_link_is_known(expected))
+		snprintf(advice, sizeof(advice),
+		    " (linktype=EN10MB takes both)");
+	else if (given)
+		snprintf(advice, sizeof(advice), " (linktype=%s takes it)",
+		    name);
 	return (pcap_tcp_malformed(d, "the link type is %s, the device's is "
-	    "%s%s%s%s", name, print_dlt(d, expected, number[1]), given ?
-	    " (linktype=" : "", given ? name : "", given ? " takes it)" : ""));
+	    "%s%s", name, print_dlt(d, expected, numbers[1]), advice));
 }
 
 void

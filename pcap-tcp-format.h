@@ -27,7 +27,8 @@ struct pcap_tcp_decoding {
 	const struct pcap_tcp_linktypes *linktypes;
 	int precision;		/* PCAP_TSTAMP_PRECISION_ of the records */
 	int dlt;		/* the device's link type, -1: not known yet */
-	int dlt_is_given;	/* by linktype= */
+	int dlt_is_given;	/* by linktype=, or pcap_set_datalink() */
+	int is_mixed;		/* There are others, which become that one. */
 	int stamps_arrival;	/* Time stamps are this, not the senders': */
 	struct timeval arrived;	/* when what is read now did; see precision */
 	/* What the senders say they dropped, all streams together. */
@@ -83,12 +84,13 @@ struct pcap_tcp_decoder {
 	int started;		/* they did, in this stream */
 	int swapped;		/* the stream has the other byte order */
 	uint16_t version_major, version_minor;
-	int dlt;		/* DLT_, -1 before the first stream's */
+	int dlt;		/* what it has to have; -1: the first one */
 	int linktype_ext;	/* FCS bits, as in pcap_datalink_ext(3PCAP) */
 	uint32_t snaplen;	/* pcapng: of the section's first interface,
 				   0: none */
 
 	/* pcap */
+	struct pcap_tcp_origin origin;	/* of each record */
 	uint32_t longest;	/* packet, in bytes, that may come */
 	uint32_t period;	/* see decode_period() */
 	size_t header_size;	/* of a record, bytes */
@@ -134,10 +136,10 @@ enum pcap_tcp_decoded pcap_tcp_malformed(struct pcap_tcp_decoder *d,
     const char *fmt, ...) PCAP_PRINTFLIKE(2, 3);
 
 /*
- * PCAP_TCP_DONE, or PCAP_TCP_ERROR if this DLT_ is not the device's, or another
- * one than before.
+ * PCAP_TCP_DONE, or PCAP_TCP_ERROR if this DLT_ is neither the device's nor
+ * becomes that, or is another one than before.
  */
-enum pcap_tcp_decoded pcap_tcp_check_dlt(struct pcap_tcp_decoder *d, int dlt);
+enum pcap_tcp_decoded pcap_tcp_accept_dlt(struct pcap_tcp_decoder *d, int dlt);
 
 /* The stream starts, with what that is compared with, or else this one. */
 void	pcap_tcp_set_dlt(struct pcap_tcp_decoder *d, int dlt);

@@ -48,9 +48,10 @@ fix_pseudo_headers(void *headers, struct pcap_tcp_record *r, size_t n)
 			r->data = memmove(r->data -
 			    (uintptr_t)r->data % sizeof(uint64_t), r->data,
 			    r->h.caplen);
-			pcapint_post_process(p->dlt, r->swapped, &r->h,
-			    r->data);
-		} else if (r->swapped != p->swapped && r->h.caplen >= 4) {
+			pcapint_post_process(p->dlt, r->origin.swapped,
+			    &r->h, r->data);
+		} else if (r->origin.swapped != p->swapped &&
+		    r->h.caplen >= 4) {
 			/*
 			 * Filters are made for an AF_ value in the byte order
 			 * of the sender, which must not change when the

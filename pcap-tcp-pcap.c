@@ -32,6 +32,7 @@ decode_period(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 {
 	const uint32_t period = d->period, longest = d->longest;
 	const size_t left = in->left;
+	const struct pcap_tcp_origin origin = d->origin;
 	struct pcap_tcp_record *r = b->next, *end = b->end;
 	u_char *p = in->next;
 	size_t at = 0, data, next;
@@ -53,7 +54,7 @@ decode_period(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 		r->h.caplen = lengths[0];
 		r->h.len = lengths[1];
 		r->data = p + data;
-		r->swapped = 0;
+		r->origin = origin;
 	}
 	b->next = r;
 	pcap_tcp_take(d, in, at);
@@ -119,7 +120,7 @@ decode_record(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in,
 	r->h.caplen = caplen;
 	r->h.len = len;
 	r->data = in->next + d->header_size;
-	r->swapped = d->swapped;
+	r->origin = d->origin;
 	if (d->is_plain && !may_be_header(sec))
 		d->period = sec >> 16;
 	pcap_tcp_take(d, in, d->header_size + (size_t)caplen);
@@ -165,9 +166,11 @@ pcap_tcp_pcap_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 		    LT_RESERVED1(linktype)));
 	dlt = d->shared->linktypes->linktype_to_dlt(
 	    (int)LT_LINKTYPE(linktype));
-	if (pcap_tcp_check_dlt(d, dlt) == PCAP_TCP_ERROR)
+	if (pcap_tcp_accept_dlt(d, dlt) == PCAP_TCP_ERROR)
 		return (PCAP_TCP_ERROR);
 	pcap_tcp_set_dlt(d, dlt);
+	d->origin.dlt = (uint16_t)dlt;
+	d->origin.swapped = (uint16_t)d->swapped;
 	d->longest = d->shared->linktypes->max_snaplen_for_dlt(dlt);
 	d->linktype_ext = (int)LT_LINKTYPE_EXT(linktype);
 	d->header_size = magic == MAGIC_KUZNETZOV ? KUZNETZOV_HEADER_SIZE :

@@ -264,7 +264,7 @@ decode_packet(struct pcap_tcp_decoder *d, struct body *b,
 		id = get16(p, d->swapped);
 	i = find_interface(d, id);
 	if (i == NULL || (i->dlt != d->dlt &&
-	    pcap_tcp_check_dlt(d, i->dlt) == PCAP_TCP_ERROR))
+	    pcap_tcp_accept_dlt(d, i->dlt) == PCAP_TCP_ERROR))
 		return (PCAP_TCP_ERROR);
 	if (b->type == BT_SPB) {
 		r->h.len = r->h.caplen = get32(p, d->swapped);
@@ -285,7 +285,8 @@ decode_packet(struct pcap_tcp_decoder *d, struct body *b,
 	r->h.ts.tv_usec = (suseconds_t)scale_fraction(i, t,
 	    d->shared->precision == PCAP_TSTAMP_PRECISION_NANO ? 1000000000 :
 	    1000000);
-	r->swapped = d->swapped;
+	r->origin.dlt = i->dlt;
+	r->origin.swapped = (uint16_t)d->swapped;
 	batch->next++;
 	return (PCAP_TCP_DONE);
 }

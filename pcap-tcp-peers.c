@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "pcap-tcp-address.h"
+#include "pcap-tcp-link.h"
 #include "pcap-tcp-peers.h"
 
 #define MAX_ACCEPTS	16	/* at once */
@@ -262,6 +263,20 @@ linktype_name(const struct pcap_tcp_peers *m, const struct pcap_tcp_peer *p)
 	return (name != NULL ? name : "an unknown link type");
 }
 
+static void
+refuse_two(struct pcap_tcp_peers *m, const struct pcap_tcp_peer *p,
+    const struct pcap_tcp_peer *other)
+{
+	int are_known = pcap_tcp_link_is_known(p->stream.decoder.dlt) &&
+	    pcap_tcp_link_is_known(other->stream.decoder.dlt);
+
+	snprintf(m->errbuf, PCAP_ERRBUF_SIZE, "%.60s sends %s, %.60s %s: %s",
+	    p->name, linktype_name(m, p), other->name,
+	    linktype_name(m, other), are_known ? "linktype=EN10MB takes both" :
+	    "the sources of a device need one link type");
+	errno = EPROTO;
+}
+
 /* All streams have to be alike; the one of a sender only goes. */
 static int
 check_linktypes(struct pcap_tcp_peers *m)
@@ -280,11 +295,7 @@ check_linktypes(struct pcap_tcp_peers *m)
 		    p->stream.decoder.dlt == first->stream.decoder.dlt)
 			continue;
 		if (!p->is_sender) {
-			snprintf(m->errbuf, PCAP_ERRBUF_SIZE, "%.60s sends "
-			    "%s, %.60s %s: the sources of a device need one "
-			    "link type", first->name, linktype_name(m, first),
-			    p->name, linktype_name(m, p));
-			errno = EPROTO;
+			refuse_two(m, first, p);
 			return (-1);
 		}
 		snprintf(why, sizeof(why), "sends %s, and the device has %s",

@@ -13,6 +13,7 @@
 #include "pcap-tcp-events.h"
 #include "pcap-tcp-fanout.h"
 #include "pcap-tcp-feed.h"
+#include "pcap-tcp-link.h"
 #include "pcap-tcp-linktype.h"
 
 #define PCAP_TCP_MAX_STAGES	2
@@ -30,6 +31,7 @@ struct pcap_tcp {
 	} stage[PCAP_TCP_MAX_STAGES];
 	unsigned int nstages;
 	struct pcap_tcp_pseudo_headers pseudo_headers;
+	struct pcap_tcp_ethernet ethernet;
 	struct pcap_tcp_fanout fanout;
 	int worker_fd;		/* holds its number, or -1 */
 	int dlt;		/* what the device name says, or -1 */

@@ -7,12 +7,20 @@
 #ifndef pcap_tcp_record_h
 #define pcap_tcp_record_h
 
+#include <stdint.h>
+
 #include <pcap/pcap.h>
+
+/* What the stream said of a record, in one word. */
+struct pcap_tcp_origin {
+	uint16_t dlt;
+	uint16_t swapped;	/* It has not this machine's byte order. */
+};
 
 struct pcap_tcp_record {
 	struct pcap_pkthdr h;	/* caplen: as the stream allows */
 	u_char *data;		/* points into the bytes that were decoded */
-	int swapped;	/* the byte order of its stream is not this machine's */
+	struct pcap_tcp_origin origin;
 };
 
 /* The records of [next, end). */

@@ -24,7 +24,7 @@ int
 pcap_tcp_stream_init(struct pcap_tcp_stream *s,
     struct pcap_tcp_decoding *shared, const char *peer, size_t *bytes_left)
 {
-	s->buffer = malloc(PCAP_TCP_BUFFER_SIZE);
+	s->buffer = malloc(PCAP_TCP_HEADROOM + PCAP_TCP_BUFFER_SIZE);
 	if (s->buffer == NULL)
 		return (-1);
 	s->capacity = PCAP_TCP_BUFFER_SIZE;
@@ -49,7 +49,7 @@ pcap_tcp_stream_restart(struct pcap_tcp_stream *s,
 {
 	pcap_tcp_decoder_restart(&s->decoder);
 	s->batch.next = s->batch.end = s->record;
-	s->in.next = s->buffer;
+	s->in.next = s->buffer + PCAP_TCP_HEADROOM;
 	s->in.left = 0;
 	s->in.needed = 1;
 	s->bytes = bytes;
@@ -112,12 +112,13 @@ resize_buffer(struct pcap_tcp_stream *s, size_t capacity)
 	if (s->bytes_left != NULL && capacity > s->capacity &&
 	    capacity - s->capacity > *s->bytes_left)
 		return ("the senders together have all that they may");
-	buffer = realloc(s->buffer, capacity);
+	buffer = realloc(s->buffer, PCAP_TCP_HEADROOM + capacity);
 	if (buffer == NULL)
 		return ("out of memory");
 	if (s->bytes_left != NULL)
 		*s->bytes_left -= capacity - s->capacity;
-	s->in.next = s->buffer = buffer;
+	s->buffer = buffer;
+	s->in.next = s->buffer + PCAP_TCP_HEADROOM;
 	s->capacity = capacity;
 	return (NULL);
 }
@@ -126,9 +127,11 @@ resize_buffer(struct pcap_tcp_stream *s, size_t capacity)
 static const char *
 make_room(struct pcap_tcp_stream *s)
 {
-	if (s->in.next != s->buffer)
-		memmove(s->buffer, s->in.next, s->in.left);
-	s->in.next = s->buffer;
+	u_char *front = s->buffer + PCAP_TCP_HEADROOM;
+
+	if (s->in.next != front)
+		memmove(front, s->in.next, s->in.left);
+	s->in.next = front;
 	if (s->in.left == s->capacity)
 		return (resize_buffer(s, s->capacity * 2));
 	if (s->in.left < PCAP_TCP_BUFFER_SIZE &&

@@ -25,6 +25,12 @@
  */
 #define PCAP_TCP_BUFFER_SIZE	(256 * 1024)
 
+/*
+ * A stage may write in front of a packet.  The record's header is there, which
+ * in a Simple Packet Block is shorter than what is written.
+ */
+#define PCAP_TCP_HEADROOM	16
+
 /* Records that are decoded at a time, for the same reasons. */
 #define PCAP_TCP_BATCH		128
 
@@ -45,8 +51,8 @@ struct pcap_tcp_stream {
 	uint64_t records;		/* decoded since the stream began */
 	int full;			/* The last read left some behind. */
 	struct timeval arrived;		/* the shared one at that read */
-	u_char *buffer;
-	size_t capacity;
+	u_char *buffer;			/* headroom, and */
+	size_t capacity;		/* so many bytes */
 	/* What is left beyond the standard buffers; NULL: no limit. */
 	size_t *bytes_left;
 	const char *peer;		/* its name, for errors */

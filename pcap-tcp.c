@@ -19,7 +19,6 @@
 
 #include "pcap-tcp-compat.h"
 #include "pcap-tcp.h"
-#include "pcap-tcp-link.h"
 #include "pcap-tcp-named.h"
 #include "pcap-tcp-read.h"
 #include "pcap-tcp-signal.h"
@@ -32,10 +31,10 @@ pcap_tcp_stats(pcap_t *p, struct pcap_stat *ps)
 	const struct pcap_tcp *pt = p->priv;
 	const struct pcap_tcp_decoding *d = &pt->feed.peers.common.decoding;
 
-	ps->ps_recv = (u_int)(pt->feed.received - pt->fanout.others -
-	    (uint64_t)(pt->run.end - pt->run.next));
+	ps->ps_recv = (u_int)(pt->feed.received - pt->ethernet.left_out -
+	    pt->fanout.others - (uint64_t)(pt->run.end - pt->run.next));
 	ps->ps_drop = (u_int)d->dropped;
-	ps->ps_ifdrop = (u_int)d->if_dropped;
+	ps->ps_ifdrop = (u_int)(d->if_dropped + pt->ethernet.left_out);
 	return (0);
 }
 
@@ -163,27 +162,79 @@ add_stage(struct pcap_tcp *pt, pcap_tcp_stage *run, void *state)
  * too, to know whom it has to wait for.
  */
 static int
-set_stages(pcap_t *p)
+set_stages(pcap_t *p, int dlt)
 {
 	struct pcap_tcp *pt = p->priv;
+	const struct pcap_tcp_decoding *d = &pt->feed.peers.common.decoding;
 
-	add_stage(pt, pcap_tcp_linktype_stage(&pt->pseudo_headers,
-	    p->linktype, p->swapped), &pt->pseudo_headers);
+	pt->nstages = 0;
+	add_stage(pt, pcap_tcp_linktype_stage(&pt->pseudo_headers, dlt,
+	    p->swapped), &pt->pseudo_headers);
+	pt->ethernet.is_needed = &d->is_mixed;
+	if (dlt == DLT_EN10MB && d->dlt_is_given)
+		add_stage(pt, pcap_tcp_ethernet_stage, &pt->ethernet);
 	if (pt->device.nworkers == 0)
 		return (0);
-	if (!pcap_tcp_link_is_known(p->linktype)) {
+	if (!pcap_tcp_link_is_known(dlt)) {
 		snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
 		    "fanout= needs packets of a link type in which IP is "
 		    "found, and not %s",
-		    pcap_datalink_val_to_description_or_dlt(p->linktype));
+		    pcap_datalink_val_to_description_or_dlt(dlt));
 		errno = EINVAL;
 		return (-1);
 	}
-	pt->fanout.dlt = p->linktype;
+	pt->fanout.dlt = dlt;
 	pt->fanout.nworkers = pt->device.nworkers;
 	if (pt->device.worker != 0)
 		pt->fanout.worker = pt->device.worker;
 	add_stage(pt, pcap_tcp_fanout_stage, &pt->fanout);
+	return (0);
+}
+
+/*
+ * pcap_set_datalink(3PCAP), for one of those that list_linktypes() lists.  What
+ * has become Ethernet has lost what it was.
+ */
+static int
+pcap_tcp_set_datalink(pcap_t *p, int dlt)
+{
+	struct pcap_tcp *pt = p->priv;
+	struct pcap_tcp_decoding *d = &pt->feed.peers.common.decoding;
+	struct pcap_tcp_batch *run = &pt->run;
+
+	if (dlt == p->linktype)
+		return (0);
+	if (dlt != DLT_EN10MB) {
+		snprintf(p->errbuf, PCAP_ERRBUF_SIZE,
+		    "the device's packets have been made Ethernet");
+		return (PCAP_ERROR);
+	}
+	d->dlt = dlt;
+	d->dlt_is_given = d->is_mixed = 1;
+	if (set_stages(p, dlt) == -1)
+		return (PCAP_ERROR);
+	/* The other stages have had these. */
+	run->end = run->next + pcap_tcp_ethernet_stage(&pt->ethernet,
+	    run->next, (size_t)(run->end - run->next));
+	pcap_tcp_update_readiness(p);
+	return (0);
+}
+
+/* Its own, and Ethernet, if its packets can become that. */
+static int
+list_linktypes(pcap_t *p)
+{
+	if (p->linktype == DLT_EN10MB || !pcap_tcp_link_is_known(p->linktype))
+		return (0);
+	p->dlt_list = malloc(2 * sizeof(*p->dlt_list));
+	if (p->dlt_list == NULL) {
+		pcapint_fmt_errmsg_for_errno(p->errbuf, PCAP_ERRBUF_SIZE,
+		    errno, "malloc");
+		return (-1);
+	}
+	p->dlt_list[0] = (u_int)p->linktype;
+	p->dlt_list[1] = DLT_EN10MB;
+	p->dlt_count = 2;
 	return (0);
 }
 
@@ -224,7 +275,8 @@ pcap_tcp_activate(pcap_t *p)
 	status = open_streams(p);
 	if (status == 0) {
 		describe_device(p);
-		status = set_stages(p);
+		status = list_linktypes(p) == -1 ? -1 :
+		    set_stages(p, p->linktype);
 	}
 	if (status == -1) {
 		saved_errno = errno;
@@ -238,7 +290,7 @@ pcap_tcp_activate(pcap_t *p)
 	p->inject_op = pcap_tcp_inject;
 	p->setfilter_op = pcapint_install_bpf_program;
 	p->setdirection_op = pcap_tcp_setdirection;
-	p->set_datalink_op = NULL;
+	p->set_datalink_op = pcap_tcp_set_datalink;
 	p->getnonblock_op = pcap_tcp_getnonblock;
 	p->setnonblock_op = pcap_tcp_setnonblock;
 	p->stats_op = pcap_tcp_stats;

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from streams import FILTER, FORTY, SYSTEM, sending, write_stream
+from streams import FILTER, FORTY, LINKS, SYSTEM, sending, write_stream
 
 WAYS = ["loop", "next_ex", "select", "epoll"]
 NAMES = {FILTER: ", `tcp port 443`", FORTY: ", 40 terms"}
@@ -25,6 +25,7 @@ class Counts:
         self.build = Path(build)
         self.folder = Path(folder)
         self.options = ""           # of the device, behind a comma
+        self.link = "EN10MB"
         self.env = dict(SYSTEM, LD_LIBRARY_PATH=str(self.build / "lib"))
 
     def _run(self, tool, stream, way, *arguments):
@@ -45,7 +46,8 @@ class Counts:
         found = []
         for n in (packets, 2 * packets):
             written = write_stream(stream, "64", n,
-                                   flows="fanout" in self.options)
+                                   flows="fanout" in self.options,
+                                   link=self.link)
             found.append((written, count(stream)))
         (fewer, low), (more, high) = found
         return (high - low) / (more - fewer)
@@ -86,6 +88,7 @@ def calls(counts, way, arguments):
 # Who has all packets, and who has few: the others' are left out.
 FANOUT = {",fanout=1/1": "loop, `fanout=1/1`", ",fanout=7/256":
           "loop, a packet of another worker"}
+ETHERNET = ",linktype=EN10MB"
 
 
 def main():
@@ -100,7 +103,10 @@ def main():
                       f"| {counts.allocations(way, *arguments):g} "
                       f"| {calls(counts, way, arguments)} |",
                       flush=True)
-        for counts.options, name in FANOUT.items():
+        rows = [(option, "EN10MB", name) for option, name in FANOUT.items()]
+        rows += [(ETHERNET, link, f"loop, `linktype=EN10MB` of {link}")
+                 for link in LINKS]
+        for counts.options, counts.link, name in rows:
             print(f"| {name} | {counts.instructions('loop'):.1f} "
                   f"| {counts.allocations('loop'):g} "
                   f"| {calls(counts, 'loop', [])} |", flush=True)

@@ -5,11 +5,12 @@ import re
 import subprocess
 import time
 from collections import namedtuple
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
 from machine import missing, two_cpus
-from streams import HEADER, running, sending, write_stream
+from streams import HEADER, LINKS, running, sending, write_stream
 from targets import Target
 from ways import measure, run_pipeline, start
 
@@ -35,7 +36,8 @@ class Parts:
 
     def all(self):
         for part in (self.loss, self.latency, self.scale, self.fanout,
-                     self.workers, self.memory, self.handles, self.idle):
+                     self.workers, self.links, self.memory, self.handles,
+                     self.idle):
             yield from part()
 
     def loss(self):
@@ -208,6 +210,33 @@ class Parts:
                          "Mpackets/s", Target(
                              None, "of one worker's", rate / median(rates[1]),
                              "≥", 0.85 * n) if n > 1 else None)
+
+    def links(self):
+        """What becomes Ethernet beside what is it, of the same size."""
+        streams = {link: self.folder / f"{link}.pcap" for link in LINKS}
+        costs = {link: [] for link in LINKS}
+        with ExitStack() as stack:
+            for link, stream in streams.items():
+                sent = write_stream(stream, "64", self.packets, link=link)
+            ports = {link: stack.enter_context(self._sending("file", stream))
+                     for link, stream in streams.items()}
+            for _ in range(self.rounds):
+                for link, port in ports.items():
+                    costs[link].append(measure(
+                        [["OURS", self.reader, "loop",
+                          f"tcp:127.0.0.1:{port},linktype=EN10MB"]],
+                        self.ours))
+        for link, found in costs.items():
+            streams[link].unlink()
+            if {c.packets for c in found} != {sent}:
+                raise RuntimeError(f"linktype=: not all of {link}")
+        ns = {link: median(c.cpu for c in found) / sent * 1e9
+              for link, found in costs.items()}
+        for link in LINKS:
+            more = ns[link] - ns["EN10MB"]
+            yield Figure("linktype=EN10MB", f"loop, {link}, CPU", ns[link],
+                         "ns", Target(None, "ns more", more, "≤", 6)
+                         if link != "EN10MB" else None)
 
     def memory(self):
         """Of sources that have sent their buffer full, and are silent."""

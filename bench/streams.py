@@ -12,6 +12,12 @@ SIZES = {"64": [64], "IMIX": [64] * 7 + [594] * 4 + [1518], "1500": [1500],
 FILTER = "tcp port 443"
 FORTY = " or ".join([f"host 192.0.2.{i}" for i in range(1, 40)] + [FILTER])
 PERIOD = 1200  # packets, after which sizes and ports repeat
+# The number in files, and what an Ethernet packet is as one of these.
+LINKS = {
+    "EN10MB": (1, bytes), "RAW": (101, lambda p: p[14:]),
+    "LINUX_SLL2": (276, lambda p: p[12:14] + b"\0\0\0\0\0\3\0\1\0\6" +
+                   p[6:12] + b"\0\0" + p[14:]),
+}
 SYSTEM = {name: value for name, value in dict(os.environ, LC_ALL="C").items()
           if name != "LD_LIBRARY_PATH"}
 
@@ -24,11 +30,12 @@ def packet(size, port, source=40000):
     return (ethernet + ip + tcp).ljust(size, b"\0")
 
 
-def period(sizes, flows=False):
+def period(sizes, flows=False, link="EN10MB"):
     """The records of a period, the times left out, and where each begins.
 
     Sizes and ports are in no order, as on a network: half of the packets, on
     average, are for port 443. flows: each is of one of its own, not of two.
+    Packets of another link are of the same size.
     """
     order = random.Random(1)
     found = sizes * (PERIOD // len(sizes))
@@ -37,22 +44,24 @@ def period(sizes, flows=False):
     ports = order.choices((443, 80), k=PERIOD)
     for i, (size, port) in enumerate(zip(found, ports)):
         offsets.append(len(block))
+        data = LINKS[link][1](packet(size, port, 40000 + (i if flows else 0)))
         block += struct.pack("<IIII", 0, 0, size, size) + \
-            packet(size, port, 40000 + (i if flows else 0))
+            data[:size].ljust(size, b"\0")
     return block, offsets
 
 
-def write_stream(path, size, packets, first=0, step=1, flows=False):
+def write_stream(path, size, packets, first=0, step=1, flows=False,
+                 link="EN10MB"):
     """Writes so many packets, rounded to whole periods, and returns how many.
 
     Packet i has the time first + i * step in microseconds, for streams that
     are to be merged.
     """
-    block, offsets = period(SIZES[size], flows)
+    block, offsets = period(SIZES[size], flows, link)
     periods = max(packets // PERIOD, 1)
     time = first
     with open(path, "wb") as file:
-        file.write(HEADER)
+        file.write(HEADER[:20] + struct.pack("<I", LINKS[link][0]))
         for _ in range(periods):
             for at in offsets:
                 struct.pack_into("<II", block, at, 1700000000 +

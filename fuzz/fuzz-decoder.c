@@ -57,7 +57,7 @@ note(struct outcome *o, const struct pcap_tcp_record *r, const u_char *from,
 	o->sum = o->sum * 31 + (uint64_t)r->h.ts.tv_sec;
 	o->sum = o->sum * 31 + (uint64_t)r->h.ts.tv_usec;
 	o->sum = o->sum * 31 + r->h.len;
-	o->sum = o->sum * 31 + (uint64_t)r->swapped;
+	o->sum = o->sum * 31 + (uint64_t)r->origin.swapped;
 	for (i = 0; i < r->h.caplen; i++)
 		o->sum = o->sum * 31 + r->data[i];
 }

@@ -78,7 +78,7 @@ static void
 ask_after(pcap_t *p)
 {
 	struct bpf_program program;
-	int *types, i, n;
+	int *types, dlt, i, n;
 
 	tell("datalink", pcap_datalink(p), "");
 	n = pcap_list_datalinks(p, &types);
@@ -108,6 +108,12 @@ ask_after(pcap_t *p)
 	    pcap_get_required_select_timeout(p) == NULL ? "none" : "some");
 	printf("file: %s\n", pcap_file(p) == NULL ? "none" : "some");
 	tell("activate", pcap_activate(p), pcap_geterr(p));
+	dlt = pcap_datalink(p);
+	tell("set_datalink ethernet", pcap_set_datalink(p, DLT_EN10MB),
+	    pcap_geterr(p));
+	tell("datalink then", pcap_datalink(p), "");
+	tell("set_datalink back", pcap_set_datalink(p, dlt), pcap_geterr(p));
+	tell("datalink at last", pcap_datalink(p), "");
 	tell("set_snaplen", pcap_set_snaplen(p, 100), pcap_geterr(p));
 	tell("compile", pcap_compile(p, &program, "inbound", 1, 0),
 	    pcap_geterr(p));

@@ -132,3 +132,16 @@ def test_rubbish_in_a_name(name, rubbish):
 @pytest.mark.parametrize("length", [300, 4095, 4096, 8192, 100000])
 def test_long_names(length):
     assert "expected" in refusal("tcp:" + "A" * (length - 4))
+
+
+def test_a_link_type_that_becomes_ethernet(serve):
+    said = answers("ask", serve([header(linktype=276), "hold"],
+                                [header(linktype=276), "hold"]).device)
+    assert {call: said[call] for call in said if "datalink" in call} == {
+        "early datalink": "-3 The pcap_t has not been activated",
+        "datalink": "276", "list_datalinks": "276 1", "set_datalink same": "0",
+        "set_datalink other":
+            "-1 PPP is not one of the DLTs supported by this device",
+        "set_datalink ethernet": "0", "datalink then": "1",
+        "set_datalink back": "-1 the device's packets have been made Ethernet",
+        "datalink at last": "1"}

@@ -13,6 +13,8 @@ import pytest
 import traffic
 from conftest import (LIMIT, READER, SAMPLE, SYSTEM, cause, free_port, in_namespace,
                       need, run, stats)
+from framing import (cooked, cooked_v2, hdlc, null, null_of_the_other_order,
+                     ppp, raw)
 from pcapfile import header, numbered, packets, pcap
 
 WORDS = 2**64 - 1
@@ -100,47 +102,6 @@ def as_ethernet(found):
     return pcap(found)
 
 
-def cooked(found):
-    return pcap([(s, u, bytes([0, 0, 0, 1, 0, 6]) + f[6:12] + b"\0\0" +
-                  f[12:]) for s, u, f in found], linktype=113)
-
-
-def cooked_v2(found):
-    return pcap([(s, u, f[12:14] + bytes([0, 0, 0, 0, 0, 3, 0, 1, 0, 6]) +
-                  f[6:12] + b"\0\0" + f[14:]) for s, u, f in found],
-                linktype=276)
-
-
-def of_ip(found):
-    return [(s, u, f[14:]) for s, u, f in found
-            if f[12:14] in (b"\x08\0", b"\x86\xdd")]
-
-
-def raw(found):
-    return pcap(of_ip(found), linktype=101)
-
-
-def null(found):
-    return pcap([(s, u, (b"\2\0\0\0" if f[0] >> 4 == 4 else b"\x1e\0\0\0") + f)
-                 for s, u, f in of_ip(found)], linktype=0)
-
-
-def loop_of_the_other_order(found):
-    return pcap([(s, u, (b"\0\0\0\2" if f[0] >> 4 == 4 else b"\0\0\0\x18") + f)
-                 for s, u, f in of_ip(found)], linktype=0, order=">")
-
-
-def ppp(found):
-    return pcap([(s, u, (b"\xff\3\0\x21" if f[0] >> 4 == 4
-                         else b"\xff\3\0\x57") + f)
-                 for s, u, f in of_ip(found)], linktype=9)
-
-
-def hdlc(found):
-    return pcap([(s, u, b"\x0f\0" + f[12:]) for s, u, f in found],
-                linktype=104)
-
-
 # Everything that the tests have, as link types have it.
 CAPTURES = {
     "sample": SAMPLE.read_bytes,
@@ -149,7 +110,7 @@ CAPTURES = {
     "tunnels": lambda: as_ethernet(tunnels()),
     "fragments": lambda: as_ethernet(fragments()),
     **{kind.__name__: lambda kind=kind: kind(TRAFFIC) for kind in (
-        cooked, cooked_v2, raw, null, loop_of_the_other_order, ppp, hdlc)},
+        cooked, cooked_v2, raw, null, null_of_the_other_order, ppp, hdlc)},
 }
 
 FIELDS = ("frame.protocols", "ip.src", "ip.dst", "ip.proto", "ip.flags.mf",

@@ -449,6 +449,7 @@ def test_another_link_type_in_mid_stream_is_an_error(serve):
     server = serve([header() + ONE + header(linktype=101) + ONE, "hold"])
     assert damaged(server, 1).endswith(
         "the link type is RAW, the device's is EN10MB "
+        "(linktype=EN10MB takes both) "
         f"(at byte {24 + len(ONE)} of the stream)")
 
 

@@ -136,7 +136,7 @@ def test_one_attempt_where_there_is_no_other():
 
 
 def test_a_named_device_is_ethernet_unless_it_says_otherwise(serve, tmp_path):
-    server = serve([header(linktype=276)], [header(linktype=276)])
+    server = serve([header(linktype=276)], [header(linktype=189)])
     path = tmp_path / "devices"
     path.write_text(f"plain {server.device}\n"
                     f"cooked {server.device},linktype=LINUX_SLL2\n")
@@ -146,8 +146,8 @@ def test_a_named_device_is_ethernet_unless_it_says_otherwise(serve, tmp_path):
     assert "END -2 " in result.stdout
     result = run(READER, "plain", env=env)
     assert "OPEN dlt=1 " in result.stdout
-    assert "the link type is LINUX_SLL2, the device's is EN10MB" in \
-        result.stdout
+    assert "the link type is USB_LINUX, the device's is EN10MB " \
+        "(linktype=USB_LINUX takes it)" in result.stdout
 
 
 def test_a_handle_that_never_reads_leaves_nothing(peers):

@@ -159,18 +159,19 @@ def test_an_interface_of_another_link_type_is_no_fault_until_it_is_used(serve):
     found, end = device_packets(serve, good + packet + used)
     assert len(found) == 2
     assert end.endswith(": the link type is LINUX_SLL, the device's is EN10MB "
+                        "(linktype=EN10MB takes both) "
                         f"(at byte {len(good + packet)} of the stream)")
 
 
 def test_what_to_write_for_another_link_type(serve):
     """Also where it is the first interface's, as long as that sends none."""
-    data = shb() + idb(276) + idb() + epb(1, TIME, DATA)
+    data = shb() + idb(189) + idb() + epb(1, TIME, DATA)
     used = epb(0, TIME, DATA)
     device = serve([data + used]).device + ",linktype=EN10MB"
     result = run("tcpdump", "-n", "-i", device)
     assert "1 packet captured" in result.stderr
-    assert "the link type is LINUX_SLL2, the device's is EN10MB " \
-        f"(linktype=LINUX_SLL2 takes it) (at byte {len(data)} of the " \
+    assert "the link type is USB_LINUX, the device's is EN10MB " \
+        f"(linktype=USB_LINUX takes it) (at byte {len(data)} of the " \
         "stream)" in result.stderr
     device = serve([header(linktype=300)]).device + ",linktype=EN10MB"
     assert "the link type is 300, the device's is EN10MB (linktype=300 " \

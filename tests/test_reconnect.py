@@ -301,10 +301,10 @@ def test_linktypes_that_are_none(linktype):
 
 
 def test_a_stream_of_another_link_type_is_a_fault(serve):
-    server = serve([header(linktype=101) + ONE, "hold"])
+    server = serve([header(linktype=189) + ONE, "hold"])
     result = run(READER, server.device + ",linktype=EN10MB")
     assert "END -1 " in result.stdout
-    assert "the link type is RAW, the device's is EN10MB" in result.stdout
+    assert "the link type is USB_LINUX, the device's is EN10MB" in result.stdout
 
 
 def test_a_filter_stays_across_a_restart(serve, start):

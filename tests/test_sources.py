@@ -300,6 +300,11 @@ def test_different_link_types_are_refused_naming_both(serve):
     raw = serve([header(linktype=101), "hold"])
     assert cause(device_of([ethernet, raw])) == \
         f"127.0.0.1:{ethernet.port} sends EN10MB, 127.0.0.1:{raw.port} RAW: " \
+        "linktype=EN10MB takes both"
+    usb = serve([header(linktype=189), "hold"])
+    raw = serve([header(linktype=101), "hold"])
+    assert cause(device_of([raw, usb])) == \
+        f"127.0.0.1:{raw.port} sends RAW, 127.0.0.1:{usb.port} USB_LINUX: " \
         "the sources of a device need one link type"
 
 

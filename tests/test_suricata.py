@@ -3,6 +3,7 @@ tools/get-suricata puts it beside the build, without installing it."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -15,6 +16,7 @@ import traffic
 from conftest import (ASAN, BUILD, HERE, OURS, Server, end_by,
                       free_port, let_others_in, run, share_of_a_busy_loop,
                       wait_until)
+from framing import IP_KINDS, KINDS
 from pcapfile import pcap, record
 
 DNS = 126  # packets of the traffic to or from port 53
@@ -114,20 +116,26 @@ def finish(program):
     assert end_by(program) == 0, program.errors
 
 
-@pytest.fixture
-def expected(suricata, log):
-    """compared() and kinds() of the file."""
+def offline(suricata, log, data):
+    """The log of a file."""
     folder = log / "offline"
     folder.mkdir()
     if os.getuid() == 0:
         os.chown(folder, 65534, 65534)
     path = log / "traffic.pcap"
-    path.write_bytes(STREAM)
+    path.write_bytes(data)
     os.chdir(folder)
     result = run(*command(suricata, "-r", str(path)))
     os.chdir(log)
     assert result.returncode == 0, result.stderr
     assert all(kinds(folder)[kind] for kind in COMPARED)
+    return folder
+
+
+@pytest.fixture
+def expected(suricata, log):
+    """compared() and kinds() of the file."""
+    folder = offline(suricata, log, STREAM)
     return compared(folder), kinds(folder)
 
 
@@ -140,6 +148,29 @@ def test_the_events_of_the_file(suricata, log, serve, start, expected):
     finish(program)
     assert compared(log) == expected[0]
     assert statistics(log)["decoder"]["pkts"] == len(PACKETS)
+
+
+def without_sizes(found):
+    """A flow's bytes are those of the link layer, too."""
+    return Counter({re.sub(r'"bytes_to\w+": \d+, ', "", event): n
+                    for event, n in found.items()})
+
+
+@pytest.mark.parametrize("kind", ["cooked", "cooked_v2", "raw_12", "null",
+                                  "ppp"])
+def test_the_events_of_what_becomes_ethernet(suricata, log, serve, start,
+                                             kind):
+    """As from the file; it reads none of LINUX_SLL2, whose packets are those
+    of the Ethernet file."""
+    data = {**KINDS, **IP_KINDS}[kind](PACKETS)
+    folder = offline(suricata, log, STREAM if kind == "cooked_v2" else data)
+    program = start(*command(
+        suricata, f"--pcap={serve([data, 'hold']).device},linktype=EN10MB"))
+    until(log, "dns", DNS)
+    until(log, "http", 61)
+    time.sleep(0.2)
+    finish(program)
+    assert without_sizes(compared(log)) == without_sizes(compared(folder))
 
 
 def test_statistics(suricata, log, serve, start):

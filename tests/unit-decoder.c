@@ -287,7 +287,12 @@ keeps_to_the_link_type(void **state)
 	shared.dlt = DLT_RAW;
 	put_header(USEC, 4, 65535, 1);
 	assert_error("the link type is 1, the device's is RAW "
-	    "(at byte 0 of");
+	    "(linktype=EN10MB takes both) (at byte 0 of");
+	/* What is no network packet. */
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	shared.dlt = 189;
+	put_header(USEC, 4, 65535, 1);
+	assert_error("the link type is 1, the device's is 189 (at byte 0 of");
 	assert_int_equal(decoder.dlt, -1);
 	/* Another stream of the same peer, while the device has none. */
 	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
@@ -306,7 +311,42 @@ keeps_to_the_link_type(void **state)
 	/* A second header in the stream. */
 	put_header(USEC, 4, 65535, 1);
 	assert_error("the link type is 1, the device's is RAW "
-	    "(at byte 24 of");
+	    "(linktype=EN10MB takes both) (at byte 24 of");
+}
+
+/* With linktype=, others become Ethernet; each record has its own. */
+static void
+takes_what_becomes_ethernet(void **state)
+{
+	struct pcap_tcp_record r;
+
+	(void)state;
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	shared.dlt = DLT_EN10MB;
+	shared.dlt_is_given = 1;
+	put_header(USEC, 4, 65535, 1);
+	put_record(1, 2, 3, 4);
+	put_data(3);
+	assert_int_equal(decode_batch(stream_len, 1, &r, 1), 1);
+	assert_int_equal(r.origin.dlt, DLT_EN10MB);
+	assert_false(shared.is_mixed);
+	put_header(USEC, 4, 65535, 101);
+	put_record(1, 2, 3, 4);
+	put_data(3);
+	assert_int_equal(decode_batch(stream_len, 1, &r, 1), 1);
+	assert_int_equal(r.origin.dlt, DLT_RAW);
+	assert_true(shared.is_mixed);
+	assert_int_equal(decoder.dlt, DLT_EN10MB);
+	put_header(USEC, 4, 65535, 189);
+	assert_error("the link type is 189, the device's is 1 (linktype=189 "
+	    "takes it)");
+	/* Nor does Ethernet become another one. */
+	start(PCAP_TSTAMP_PRECISION_MICRO, 0);
+	shared.dlt = DLT_RAW;
+	shared.dlt_is_given = 1;
+	put_header(USEC, 4, 65535, 1);
+	assert_error("the link type is 1, the device's is RAW "
+	    "(linktype=EN10MB takes both)");
 }
 
 /* A packet of the year 2055 is a packet. */
@@ -392,6 +432,7 @@ main(void)
 		cmocka_unit_test(stops_after_the_header),
 		cmocka_unit_test(fills_a_batch_and_leaves_the_rest),
 		cmocka_unit_test(keeps_to_the_link_type),
+		cmocka_unit_test(takes_what_becomes_ethernet),
 		cmocka_unit_test(takes_no_packet_for_a_header),
 		cmocka_unit_test(refuses_what_is_no_pcap_stream),
 		cmocka_unit_test(refuses_lengths_that_cannot_be),

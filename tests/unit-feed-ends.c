@@ -141,7 +141,8 @@ a_sender_of_another_link_type_goes(void **state)
 	assert_int_equal(run_feed(), PCAP_TCP_WAIT);
 	assert_int_equal(feed.peers.nsenders, 1);
 	assert_string_equal(feed.fault, "c: the link type is RAW, the "
-	    "device's is 1 (at byte 0 of the stream)");
+	    "device's is 1 (linktype=EN10MB takes both) (at byte 0 of the "
+	    "stream)");
 }
 
 /* Connects to a server, which sends a header. */
@@ -159,25 +160,37 @@ connect_server(int server, uint32_t linktype)
 }
 
 static void
-peers_of_two_link_types_are_refused(void **state)
+refuse_peers(uint32_t linktype, const char *what)
 {
 	char text[2 * PCAP_ERRBUF_SIZE];
 	int server[2], fd[2];
 
-	(void)state;
 	open_servers(2, server);
-	fd[0] = connect_server(server[0], 1);
+	fd[0] = connect_server(server[0], linktype);
 	fd[1] = connect_server(server[1], 101);
 	assert_int_equal(pcap_tcp_feed_await(&feed, -1, &stop), -1);
 	assert_int_equal(errno, EPROTO);
 	snprintf(text, sizeof(text), "%s sends an unknown link type, %s RAW: "
-	    "the sources of a device need one link type", server_path[0],
-	    server_path[1]);
+	    "%s", server_path[0], server_path[1], what);
 	assert_string_equal(errbuf, text);
 	close(fd[0]);
 	close(fd[1]);
 	close(server[0]);
 	close(server[1]);
+}
+
+static void
+peers_of_two_link_types_are_refused(void **state)
+{
+	(void)state;
+	refuse_peers(1, "linktype=EN10MB takes both");
+}
+
+static void
+nor_can_all_become_one(void **state)
+{
+	(void)state;
+	refuse_peers(189, "the sources of a device need one link type");
 }
 
 static void
@@ -490,6 +503,7 @@ main(void)
 		TEST(who_may_still_come_is_waited_for),
 		TEST(a_sender_of_another_link_type_goes),
 		TEST(peers_of_two_link_types_are_refused),
+		TEST(nor_can_all_become_one),
 		TEST(one_peer_ends_or_fails),
 		TEST(the_end_comes_once_after_the_last_stream),
 		TEST(a_fault_comes_once_after_the_last_stream),

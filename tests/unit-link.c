@@ -37,6 +37,16 @@ layouts_are_known(void **state)
 		{ DLT_NULL, { 24 }, 4, 0x86dd },
 		{ DLT_NULL, { 10 }, 4, 0x86dd },
 		{ DLT_NULL, { 7 }, 4, 0 },
+		{ DLT_NULL, { 2, 0, 0, 1 }, 4, 0 },
+		{ DLT_NULL, { 0, 2 }, 4, 0 },
+		{ DLT_NULL, { 0 }, 4, 0 },
+		{ DLT_LINUX_SLL, { [2] = 3, 56, [14] = 8 }, 16, 0 },
+		{ DLT_LINUX_SLL2, { 8, 0, [8] = 3, 56 }, 20, 0 },
+		{ DLT_LINUX_SLL2, { 8, 0, [8] = 3, 35 }, 20, 0 },
+		{ DLT_LINUX_SLL2, { 0, 4, [8] = 0, 1 }, 20, 4 },
+		{ DLT_C_HDLC, { 0x8f, 0, 0x80, 0x35 }, 4, 0 },
+		{ DLT_PPP_SERIAL, { 0x0f, 0, 0x86, 0xdd }, 4, 0x86dd },
+		{ DLT_PPP_SERIAL, { 0x8f, 0, 0x08, 0x00 }, 4, 0x0800 },
 		{ DLT_LOOP, { 0, 0, 0, 24 }, 4, 0x86dd },
 	};
 	unsigned int ethertype;
@@ -70,16 +80,17 @@ some_begin_with_it(void **state)
 {
 	static const struct {
 		int dlt;
-		unsigned char first;
+		unsigned char first[2];
 		unsigned int ethertype;
 	} cases[] = {
-		{ DLT_RAW, 0x45, 0x0800 },
-		{ DLT_RAW, 0x60, 0x86dd },
-		{ DLT_IPV4, 0x45, 0x0800 },
-		{ DLT_IPV6, 0x60, 0x86dd },
-		{ DLT_PPP, 0xff, 0x880b },
-		{ DLT_PPP_SERIAL, 0xff, 0x880b },
-		{ DLT_PPP_ETHER, 0x11, 0x8864 },
+		{ DLT_RAW, { 0x45 }, 0x0800 },
+		{ DLT_RAW, { 0x60 }, 0x86dd },
+		{ 14, { 0x60 }, 0x86dd },
+		{ DLT_RAW, { 0x50 }, 0 },
+		{ DLT_IPV4, { 0x45 }, 0x0800 },
+		{ DLT_IPV6, { 0x60 }, 0x86dd },
+		{ DLT_PPP_ETHER, { 0x11 }, 0x8864 },
+		{ DLT_PPP_ETHER, { 0x11, 9 }, 0x8863 },
 	};
 	unsigned int ethertype;
 	size_t i;
@@ -88,10 +99,45 @@ some_begin_with_it(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_true(pcap_tcp_link_is_known(cases[i].dlt));
 		assert_int_equal(pcap_tcp_link_network(cases[i].dlt,
-		    &cases[i].first, 1, &ethertype), 0);
+		    cases[i].first, 2, &ethertype), 0);
 		assert_int_equal(ethertype, cases[i].ethertype);
 		assert_int_equal(pcap_tcp_link_network(cases[i].dlt, NULL, 0,
 		    &ethertype), 0);
+	}
+}
+
+/* With HDLC's header or not, and with the protocol's first byte or not. */
+static void
+ppp_has_several_headers(void **state)
+{
+	static const struct {
+		unsigned char data[5];
+		size_t length, size;
+		unsigned int ethertype;
+	} cases[] = {
+		{ { 0xff, 3, 0, 0x21, 0x45 }, 5, 4, 0x0800 },
+		{ { 0xff, 3, 0x21, 0x45 }, 4, 3, 0x0800 },
+		{ { 0, 0x57, 0x60 }, 3, 2, 0x86dd },
+		{ { 0x57, 0x60 }, 2, 1, 0x86dd },
+		{ { 0xff, 3, 2, 0x81 }, 4, 4, 0x8847 },
+		{ { 2, 0x83 }, 2, 2, 0x8848 },
+		{ { 0xff, 3, 0xc0, 0x21 }, 4, 0, 0x880b },
+		{ { 0xff, 3, 0 }, 3, 3, 0 },
+		{ { 0xff, 3 }, 2, 2, 0 },
+		{ { 0xff }, 1, 1, 0 },
+	};
+	static const int dlts[] = { DLT_PPP, DLT_PPP_SERIAL };
+	unsigned int ethertype;
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (j = 0; j < 2; j++) {
+			assert_int_equal(pcap_tcp_link_network(dlts[j],
+			    cases[i].data, cases[i].length, &ethertype),
+			    cases[i].size);
+			assert_int_equal(ethertype, cases[i].ethertype);
+		}
 	}
 }
 
@@ -101,6 +147,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(layouts_are_known),
 		cmocka_unit_test(some_begin_with_it),
+		cmocka_unit_test(ppp_has_several_headers),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -386,10 +386,11 @@ changes_within_a_batch(void **state)
 	put_changes();
 	assert_int_equal(decode_batch(stream_len, 1, r, 4), 3);
 	assert_true(decoder.failed);
-	little = r[0].swapped;
+	little = r[0].origin.swapped;
 	for (i = 0; i < 3; i++) {
 		assert_int_equal(r[i].h.len, 59 + i);
-		assert_int_equal(r[i].swapped, i == 0 ? little : !little);
+		assert_int_equal(r[i].origin.swapped,
+		    i == 0 ? little : !little);
 	}
 	assert_int_equal(decoder.swapped, little);
 	/* The next stream's header is left to the next batch. */

@@ -5,6 +5,7 @@
  * unit-stream - what one connection brings, and how it ends
  */
 
+#include "pcap-tcp-link.h"
 #include "pcap-tcp-stream.h"
 #include "unit-bytes.h"
 
@@ -131,6 +132,29 @@ reads_may_cut_anywhere(void **state)
 		fake_gives(fake, three + i, 1);
 	assert_int_equal(run(), PCAP_TCP_WAIT);
 	assert_int_equal(taken, 3);
+}
+
+/* A Simple Packet Block has a header of 12 bytes. */
+static void
+there_is_room_in_front_of_a_packet(void **state)
+{
+	static const uint16_t version[2] = { 1, 0 }, linktype[2] = { 101, 0 };
+	uint32_t start[] = { 0x0a0d0d0a, 28, 0x1a2b3c4d, 0, UINT32_MAX,
+	    UINT32_MAX, 28, 1, 20, 0, 65535, 20 };
+	const uint32_t packet[] = { 3, 20, 4, 0x45454545, 20 };
+
+	(void)state;
+	memcpy(start + 3, version, sizeof(version));
+	memcpy(start + 9, linktype, sizeof(linktype));
+	fake_gives(fake, start, sizeof(start));
+	fake_gives(fake, packet, sizeof(packet));
+	assert_int_equal(read_once(), PCAP_TCP_PROGRESS);
+	assert_true(pcap_tcp_stream_decode(&s, 0));
+	assert_int_equal(read_once(), PCAP_TCP_PROGRESS);
+	assert_true(pcap_tcp_stream_decode(&s, 0));
+	assert_true(pcap_tcp_stream_has_record(&s));
+	assert_memory_equal(s.batch.next->data, "EEEE", 4);
+	assert_true(s.batch.next->data - s.buffer >= PCAP_TCP_ETHERNET_SIZE);
 }
 
 static void
@@ -532,6 +556,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(reads_may_cut_anywhere),
+		TEST(there_is_room_in_front_of_a_packet),
 		TEST(an_end_is_one_between_records_only),
 		TEST(damage_comes_after_the_records_before_it),
 		TEST(each_fault_has_its_text),

@@ -131,7 +131,7 @@ assert_record(uint32_t sec, uint32_t fraction, uint32_t caplen, uint32_t len)
 	assert_int_equal(record.h.ts.tv_usec, fraction);
 	assert_int_equal(record.h.caplen, caplen);
 	assert_int_equal(record.h.len, len);
-	assert_int_equal(record.swapped, decoder.swapped);
+	assert_int_equal(record.origin.swapped, decoder.swapped);
 }
 
 /* It fails for good. */

@@ -134,7 +134,34 @@ def _named(checks):
                 "" if "named" in c.program else ": so where options are given")]
 
 
-def page(checks, count, size, system):
+LINKED = """## Other link types
+
+What the programs make of the same packets as `tcpdump -i any` sends them
+(LINUX_SLL2), and of raw IP: without an option, and with `linktype=EN10MB`, by
+which the device's packets are Ethernet. *yes* is the output that it makes of the
+Ethernet file, but for addresses of Ethernet; without the option, as many lines or
+events. Programs that have no comparable output need only read all of it: they may
+ignore each packet. Raw IP has no ARP, which is all that arpwatch reads.
+
+"""
+
+
+def _linked(checks, links):
+    for c in checks:
+        if links[0] in c.found:
+            yield [c.program["name"]] + [
+                "yes" if good else "**no**" for link in links
+                for good in c.found[link]]
+
+
+def linked(checks, links):
+    """The section of link types."""
+    return LINKED + _table(
+        ["program"] + [title for link in links for title in (
+            link, f"{link}, `linktype=EN10MB`")], _linked(checks, links))
+
+
+def page(checks, count, size, system, links):
     """The page of all of them."""
     text = HEAD.format(count=count, size=size // 1000)
     text += _table(["program"] + [title for _, title in COLUMNS],
@@ -144,6 +171,7 @@ def page(checks, count, size, system):
     text += "## What does not work, and why\n\n"
     text += _table(["program", "what", "measured", "why, and what helps"],
                    list(_notes(checks)))
+    text += linked(checks, links)
     text += "## Named devices\n\nThese programs read DEV by a name for it in "
     text += "$PCAP_TCP_DEVICES.\n\n"
     text += _table(["program", "name", "why"], list(_named(checks)))
