@@ -9,7 +9,7 @@
 
 #include "unit-filter.h"
 
-#define MAX_PACKET	128
+#define MAX_PACKET	200
 #define MAX_PROGRAM	800
 
 /* libpcap 1.11 clears scratch memory, and so does this in front of a program. */
