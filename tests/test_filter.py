@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, OURS, READER, SAMPLE, run, wait_until
+from conftest import (BUILD, HERE, OURS, READER, SAMPLE, SYSTEM, run,
+                      wait_until)
+from test_versions import long
 
 HAS_CODE = platform.machine() in ("x86_64", "aarch64") and \
     "#define PCAP_TCP_NO_FILTER_JIT 1" not in \
@@ -108,3 +110,24 @@ def test_sandboxes(sandbox, serve):
     assert len(expected) > 1
     assert packets_of(serve) == expected
     assert packets_of(serve, sandbox=enter) == expected
+
+
+@long
+def test_a_build_may_do_without(tmp_path):
+    """Its configure tells libpcap's, and no memory is made executable."""
+    source = HERE.parent
+    assert run(source / "configure", "-q", "--disable-filter-jit",
+               cwd=tmp_path, env=SYSTEM).returncode == 0
+    option, = re.findall(r"(?m)^FILTER_OPTION = (.+)",
+                         (tmp_path / "Makefile").read_text())
+    libpcap = tmp_path / "libpcap"
+    libpcap.mkdir()
+    result = run(BUILD / "libpcap/configure", "-q", option,
+                 "--without-libnl", cwd=libpcap, env=SYSTEM)
+    assert result.returncode == 0, result.stderr
+    result = run("gcc", "-O2", "-Wall", "-Werror", "-I", libpcap, "-I",
+                 BUILD / "libpcap", "-c", "-o", tmp_path / "filter.o",
+                 source / "pcap-tcp-filter.c", env=SYSTEM)
+    assert result.returncode == 0, result.stderr
+    assert not re.search("memfd|mmap", run(
+        "nm", "-u", tmp_path / "filter.o", env=SYSTEM).stdout)
