@@ -34,7 +34,7 @@ any_number(void)
 {
 	static const uint32_t edges[] = {
 		0, 1, 2, 3, 4, 31, 32, 33, 63, 64, 124, 125, 126, 127, 128,
-		129, 255, 256, 0xffff, 0x10000, 0x3ffffffb, 0x3ffffffc,
+		129, 255, 256, 4095, 4096, 0xffff, 0x10000, 0x3ffffffb, 0x3ffffffc,
 		0x3fffffff, 0x40000000, 0x7ffffffc, 0x7fffffff, 0x80000000,
 		0xfffff000, 0xfffff02c, 0xfffffffb, 0xfffffffc, 0xfffffffd,
 		0xfffffffe, 0xffffffff
