@@ -4,7 +4,8 @@
  *
  * unit-filter - machine code comes to the verdicts of libpcap's interpreter
  *
- * PCAP_TCP_LONG in the environment: a hundred million of them.
+ * PCAP_TCP_VERDICTS in the environment says how many random ones there are;
+ * with PCAP_TCP_LONG it is more than usual.
  */
 
 #include "unit-filter.h"
@@ -190,9 +191,11 @@ static void
 verdicts_are_the_interpreters(void **state)
 {
 	static struct bpf_insn program[CLEARING + MAX_PROGRAM];
-	int is_long = getenv("PCAP_TCP_LONG") != NULL;
-	uint32_t i, n, packets = is_long ? 64 : 16, zero = 0, other = 0;
-	uint32_t k, programs = is_long ? 100000000 / 64 : 50000;
+	const char *verdicts = getenv("PCAP_TCP_VERDICTS");
+	uint32_t i, k, n, packets = 20, zero = 0, other = 0;
+	uint32_t programs = verdicts != NULL ?
+	    (uint32_t)strtoul(verdicts, NULL, 10) / packets :
+	    getenv("PCAP_TCP_LONG") != NULL ? 250000 : 40000;
 	struct pcap_tcp_filter f;
 	u_int caplen, len, verdict;
 
