@@ -153,7 +153,7 @@ put_index_check(struct pcap_tcp_code *c, uint32_t end)
 		PUT(c, (unsigned char)end);
 	else
 		put_32(c, end);
-	PUT(c, 0x48, 0x8d, end < 128 ? 0x51 : 0x91);	/* lea rdx, [rcx + end] */
+	PUT(c, 0x48, 0x8d, end < 128 ? 0x51 : 0x91);	/* rdx = rcx + end */
 }
 
 static void

@@ -38,7 +38,7 @@
 #define WRITE_CODE(c)	(-1)
 #endif
 
-/* Packets with so many bytes at the least get from one instruction to another. */
+/* With so many bytes at the least, packets get from one to another. */
 static void
 reach(struct pcap_tcp_code *c, size_t from, uint32_t offset, uint32_t bytes)
 {

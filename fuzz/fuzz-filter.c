@@ -21,7 +21,7 @@
 
 #define ROOM	65536
 
-/* libpcap 1.11 clears scratch memory, and so does this in front of a program. */
+/* In front of a program, it clears scratch memory, as libpcap 1.11 does. */
 #define CLEARING	BPF_MEMWORDS
 
 static unsigned char *
@@ -96,7 +96,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 0)
 		memcpy(edge - size, next, size);
 	pcap_tcp_filter_compile(&f, program + CLEARING, n + 1);
-	/* The interpreter would abort(), or not end, with some that have none. */
+	/* Some others would make the interpreter abort(), or never end. */
 	if (f.code != NULL)
 		check(pcap_tcp_filter_run(&f, NULL, edge - size, len,
 		    (u_int)size) == bpf_filter(program, edge - size, len,

@@ -133,7 +133,7 @@ what_is_unknown_is_left_alone(void **state)
 		0x8000 | BPF_JMP | BPF_JEQ
 	};
 	static const struct bpf_insn none[][2] = {
-		{ BPF_STMT(BPF_LD | BPF_IMM, 1), BPF_STMT(BPF_LD | BPF_IMM, 1) },
+		{ BPF_STMT(BPF_LD, 1), BPF_STMT(BPF_LD, 1) },
 		{ BPF_STMT(BPF_JMP | BPF_JA, 1), BPF_STMT(BPF_RET, 1) },
 		{ BPF_JUMP(BPF_JMP | BPF_JEQ, 1, 0, 1), BPF_STMT(BPF_RET, 1) },
 		{ BPF_STMT(BPF_ST, 16), BPF_STMT(BPF_RET, 1) },

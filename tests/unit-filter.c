@@ -13,7 +13,7 @@
 #define MAX_PACKET	200
 #define MAX_PROGRAM	800
 
-/* libpcap 1.11 clears scratch memory, and so does this in front of a program. */
+/* In front of a program, it clears scratch memory, as libpcap 1.11 does. */
 #define CLEARING	BPF_MEMWORDS
 
 static uint64_t seed = 1;
@@ -35,8 +35,8 @@ any_number(void)
 {
 	static const uint32_t edges[] = {
 		0, 1, 2, 3, 4, 31, 32, 33, 63, 64, 124, 125, 126, 127, 128,
-		129, 255, 256, 4095, 4096, 0xffff, 0x10000, 0x3ffffffb, 0x3ffffffc,
-		0x3fffffff, 0x40000000, 0x7ffffffc, 0x7fffffff, 0x80000000,
+		129, 255, 256, 4095, 4096, 0xffff, 0x10000,
+		0x3ffffffb, 0x3ffffffc, 0x3fffffff, 0x40000000, 0x7ffffffc, 0x7fffffff, 0x80000000,
 		0xfffff000, 0xfffff02c, 0xfffffffb, 0xfffffffc, 0xfffffffd,
 		0xfffffffe, 0xffffffff
 	};
@@ -51,7 +51,7 @@ any_number(void)
 	}
 }
 
-/* Where there may be something, or seldom, not. */
+/* Where there may be something, and seldom, not. */
 static uint32_t
 any_offset(void)
 {
@@ -121,27 +121,23 @@ any_jump(struct bpf_insn *insn, uint32_t left)
 static void
 any_instruction(struct bpf_insn *insn, uint32_t left)
 {
+	uint32_t kind = any(16);
+
 	memset(insn, 0, sizeof(*insn));
-	switch (any(16)) {
-	case 0: case 1: case 2: case 3:
+	if (kind < 4) {
 		insn->code = loads[any(COUNT(loads))];
 		insn->k = any_offset();
-		return;
-	case 4: case 5: case 6:
+	} else if (kind < 7) {
 		insn->code = moves[any(COUNT(moves))];
 		insn->k = any_number();
-		return;
-	case 7: case 8:
+	} else if (kind < 9) {
 		insn->code = memory[any(COUNT(memory))];
 		insn->k = any(BPF_MEMWORDS);
-		return;
-	case 9: case 10: case 11:
+	} else if (kind < 12)
 		any_alu(insn);
-		return;
-	case 12: case 13: case 14:
+	else if (kind < 15)
 		any_jump(insn, left);
-		return;
-	default:
+	else {
 		/* Seldom, or a program would end at once. */
 		insn->code = any(4) == 0 ? BPF_RET | BPF_K :
 		    BPF_MISC | BPF_TAX;
