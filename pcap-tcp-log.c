@@ -27,6 +27,7 @@
 
 #include "pcap-tcp-address.h"
 #include "pcap-tcp-events.h"
+#include "pcap-tcp-file.h"
 #include "pcap-tcp-log.h"
 
 #define BURST		16	/* lines of a share that may come at once */
@@ -349,7 +350,9 @@ write_line(struct pcap_tcp_log *log, const char *text, size_t size)
 	if (log->to == PCAP_TCP_LOG_FILE && (fstatat(log->folder,
 	    file_name(log), &st, 0) == -1 || !is_known(log, &st)))
 		(void)open_file(log);
-	if (fstat(log->fd, &st) == -1 || !is_known(log, &st))
+	if (fstat(log->fd, &st) == -1 || !is_known(log, &st) ||
+	    (S_ISREG(st.st_mode) &&
+	    !pcap_tcp_file_may_have((uint64_t)st.st_size + size + 1)))
 		return (-1);
 	if (log->to == PCAP_TCP_LOG_SYSLOG)
 		return (put_to_syslog(log, text, size));

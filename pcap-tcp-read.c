@@ -126,7 +126,6 @@ static int
 deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 {
 	struct pcap_tcp *pt = p->priv;
-	const struct bpf_insn *fcode;
 	struct pcap_pkthdr h;
 	u_char *data;
 	int left = cnt;
@@ -136,9 +135,9 @@ deliver(pcap_t *p, int cnt, pcap_handler callback, u_char *user)
 		data = pt->run.next->data;
 		pt->run.next++;
 		/* As in a kernel, the filter sees more than the snapshot. */
-		fcode = p->fcode.bf_insns;
-		if (fcode == NULL ||
-		    pcapint_filter(fcode, data, h.len, h.caplen) != 0) {
+		if (p->fcode.bf_insns == NULL ||
+		    pcap_tcp_filter_run(&pt->filter, p->fcode.bf_insns, data,
+		    h.len, h.caplen) != 0) {
 			if (h.caplen > (bpf_u_int32)p->snapshot)
 				h.caplen = (bpf_u_int32)p->snapshot;
 			(*callback)(user, &h, data);

@@ -13,6 +13,7 @@
 #include "pcap-tcp-events.h"
 #include "pcap-tcp-fanout.h"
 #include "pcap-tcp-feed.h"
+#include "pcap-tcp-filter.h"
 #include "pcap-tcp-link.h"
 #include "pcap-tcp-linktype.h"
 
@@ -33,6 +34,7 @@ struct pcap_tcp {
 	struct pcap_tcp_pseudo_headers pseudo_headers;
 	struct pcap_tcp_ethernet ethernet;
 	struct pcap_tcp_fanout fanout;
+	struct pcap_tcp_filter filter;	/* of pcap_t's fcode */
 	int worker_fd;		/* holds its number, or -1 */
 	int dlt;		/* what the device name says, or -1 */
 	struct pcap_tcp_device device;

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pcap-tcp-file.h"
 #include "pcap-tcp-status.h"
 
 static size_t
@@ -41,7 +42,8 @@ pcap_tcp_status_open(const char *device, unsigned int nsources, int *fd)
 
 	*fd = -1;
 #ifdef MFD_CLOEXEC
-	*fd = memfd_create(PCAP_TCP_STATUS_NAME, MFD_CLOEXEC);
+	if (pcap_tcp_file_may_have(size))
+		*fd = memfd_create(PCAP_TCP_STATUS_NAME, MFD_CLOEXEC);
 	if (*fd != -1 && ftruncate(*fd, (off_t)size) == -1) {
 		close(*fd);
 		*fd = -1;

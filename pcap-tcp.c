@@ -46,6 +46,20 @@ pcap_tcp_inject(pcap_t *p, const void *buf _U_, int size _U_)
 	return (PCAP_ERROR);
 }
 
+/* At any time, also from a callback, whose packet has passed by then. */
+static int
+pcap_tcp_setfilter(pcap_t *p, struct bpf_program *program)
+{
+	struct pcap_tcp *pt = p->priv;
+
+	if (pcapint_install_bpf_program(p, program) == -1)
+		return (-1);
+	pcap_tcp_filter_free(&pt->filter);
+	pcap_tcp_filter_compile(&pt->filter, p->fcode.bf_insns,
+	    p->fcode.bf_len);
+	return (0);
+}
+
 static int
 pcap_tcp_setdirection(pcap_t *p, pcap_direction_t direction)
 {
@@ -98,6 +112,7 @@ pcap_tcp_cleanup(pcap_t *p)
 	if (pt->worker_fd != -1)
 		close(pt->worker_fd);
 	pt->worker_fd = -1;
+	pcap_tcp_filter_free(&pt->filter);
 	p->fd = -1;
 	pcapint_cleanup_live_common(p);
 }
@@ -288,7 +303,7 @@ pcap_tcp_activate(pcap_t *p)
 
 	p->read_op = pcap_tcp_read;
 	p->inject_op = pcap_tcp_inject;
-	p->setfilter_op = pcapint_install_bpf_program;
+	p->setfilter_op = pcap_tcp_setfilter;
 	p->setdirection_op = pcap_tcp_setdirection;
 	p->set_datalink_op = pcap_tcp_set_datalink;
 	p->getnonblock_op = pcap_tcp_getnonblock;

@@ -77,6 +77,9 @@ class Targets:
             other = (size, filt, SSL_READ)
             self._add(key, other, "rate of SSL_read()'s", "≥", 0.9)
             self._add(key, other, "CPU of SSL_read()'s", "≤", 1.15)
+        if way == LOOP and size == "64" and filt != "none":
+            self._add(key, (size, "none", LOOP), "CPU of no filter's", "≤",
+                      1.3 if filt == FILTER else 2.5)
         if way == LOOP and size == "64":
             self._add(key, (size, filt, NC), "rate of nc's", "≥", 2)
             self._add(key, (size, filt, DUMPCAP), "rate of dumpcap's", "≥",

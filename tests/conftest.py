@@ -424,7 +424,7 @@ class Server:
         with conn:
             try:
                 self._play(conn, script)
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError:
                 pass  # the reader may leave when it likes
 
     def _play(self, conn, script):

@@ -123,7 +123,7 @@ def from_files(streams, folder, options):
     return found
 
 
-def from_device(streams, options):
+def from_device(streams, options, env=OURS):
     listener = socket.create_server(("127.0.0.1", 0))
     rng = random.Random(1)
 
@@ -145,7 +145,7 @@ def from_device(streams, options):
     thread.start()
     port = listener.getsockname()[1]
     result = run(READER, "-p", "-B", len(streams), *options,
-                 f"tcp:127.0.0.1:{port}", timeout=600)
+                 f"tcp:127.0.0.1:{port}", timeout=600, env=env)
     assert result.returncode == 0, result.stderr
     thread.join(LIMIT)
     listener.close()
@@ -323,6 +323,9 @@ def test_filters_mean_what_they_mean_on_a_file(tmp_path):
                              ["-l", filters])
     filters.write_text("".join(e + "\n" for _, e, _, _ in cases))
     ours = from_device(streams, ["-l", filters])
+    # As machine code, and by the interpreter.
+    assert ours == from_device(streams, ["-l", filters],
+                               dict(OURS, PCAP_TCP_JIT="no"))
     differ = [case[1:] for case, a, b in zip(cases, ours, theirs)
               if not same(a, b)]
     assert not differ, (len(differ), differ[:20])

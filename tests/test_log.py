@@ -286,6 +286,15 @@ def test_a_full_disk_disturbs_nobody(serve, start, tmp_path):
     program.wait_for("^P ", 20)
 
 
+def test_a_limit_of_files_disturbs_nobody(serve, tmp_path):
+    """Nor is it SIGXFSZ that a program gets for what it did not write."""
+    log = tmp_path / "log"
+    result = run("bash", "-c", 'ulimit -f 0; exec "$0" "$@"', READER, "-c",
+                 "10", f"{serve([STREAM, 'hold']).device},log={log}")
+    assert result.returncode == 0, result.returncode
+    assert lines(log) == []
+
+
 def test_stderr(serve):
     result = run("tcpdump", "-n", "-c", "10", "-i",
                  f"{serve([STREAM, 'hold']).device},log=stderr")
