@@ -32,7 +32,8 @@ def expected(prefix):
     version = (BUILD / "libpcap" / "VERSION").read_text().strip()
     library = {f"lib/pcap-tcp/{name}": 0o755
                for name in ("libpcap.so", "libpcap.so.0.8", "libpcap.so.1",
-                            f"libpcap.so.{version}", "probe")}
+                            f"libpcap.so.{version}", "probe", "status",
+                            "try")}
     return {prefix + name: mode for name, mode in {
         **library, "bin/pcap-tcp-run": 0o755,
         "share/man/man1/pcap-tcp-run.1": 0o644,
