@@ -106,5 +106,6 @@ void
 pcap_tcp_set_dlt(struct pcap_tcp_decoder *d, int dlt)
 {
 	d->dlt = expected_dlt(d, dlt);
+	d->origin.dlt = (uint16_t)dlt;
 	d->started = 1;
 }

@@ -89,8 +89,10 @@ struct pcap_tcp_decoder {
 	uint32_t snaplen;	/* pcapng: of the section's first interface,
 				   0: none */
 
+	struct pcap_tcp_origin origin;	/* of each record of pcap; the dlt: of
+					   pcapng's first interface */
+
 	/* pcap */
-	struct pcap_tcp_origin origin;	/* of each record */
 	uint32_t longest;	/* packet, in bytes, that may come */
 	uint32_t period;	/* see decode_period() */
 	size_t header_size;	/* of a record, bytes */

@@ -169,7 +169,6 @@ pcap_tcp_pcap_start(struct pcap_tcp_decoder *d, struct pcap_tcp_input *in)
 	if (pcap_tcp_accept_dlt(d, dlt) == PCAP_TCP_ERROR)
 		return (PCAP_TCP_ERROR);
 	pcap_tcp_set_dlt(d, dlt);
-	d->origin.dlt = (uint16_t)dlt;
 	d->origin.swapped = (uint16_t)d->swapped;
 	d->longest = d->shared->linktypes->max_snaplen_for_dlt(dlt);
 	d->linktype_ext = (int)LT_LINKTYPE_EXT(linktype);

@@ -54,6 +54,21 @@ wait_for_sources(pcap_t *p, int64_t until)
 	return (!pt->nonblock || events != 0);
 }
 
+/* At 1, 10, 100 ... packets that cannot become Ethernet. */
+static void
+report_left_out(struct pcap_tcp *pt)
+{
+	struct pcap_tcp_log_line line;
+
+	while (pt->next_left_out <= pt->ethernet.left_out)
+		pt->next_left_out *= 10;
+	if (!pcap_tcp_log_begin(&line, &pt->log, NULL, PCAP_TCP_LOG_NOTICE,
+	    "packets that cannot become Ethernet are left out"))
+		return;
+	pcap_tcp_log_number(&line, "left_out", pt->ethernet.left_out);
+	pcap_tcp_log_end(&line, &pt->log, NULL);
+}
+
 /* Takes the next run of records; 0 if none can be had without waiting. */
 static int
 refill(struct pcap_tcp *pt)
@@ -68,6 +83,8 @@ refill(struct pcap_tcp *pt)
 			run->end = run->next + pt->stage[i].run(
 			    pt->stage[i].state, run->next,
 			    (size_t)(run->end - run->next));
+		if (pt->ethernet.left_out >= pt->next_left_out)
+			report_left_out(pt);
 	} while (run->next == run->end);
 	return (1);
 }

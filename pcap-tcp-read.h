@@ -26,6 +26,7 @@ struct pcap_tcp {
 	int nonblock;
 	int64_t left_at;	/* with records at hand; 0: unknown */
 	uint64_t absences;	/* how often the program was away for long */
+	uint64_t next_left_out;	/* packets that are worth a line */
 	struct {
 		pcap_tcp_stage *run;
 		void *state;

@@ -62,7 +62,7 @@ pcap_tcp_report_stream(struct pcap_tcp_report *r,
     const struct pcap_tcp_stream *s)
 {
 	const struct pcap_tcp_decoder *d = &s->decoder;
-	const char *linktype = d->shared->linktypes->name(d->dlt);
+	const char *linktype = d->shared->linktypes->name(d->origin.dlt);
 	struct pcap_tcp_source *source = r->source;
 	struct pcap_tcp_log_line line;
 
@@ -74,7 +74,7 @@ pcap_tcp_report_stream(struct pcap_tcp_report *r,
 		    linktype);
 	else
 		snprintf(source->linktype, sizeof(source->linktype), "%d",
-		    d->dlt);
+		    d->origin.dlt);
 	memset(&source->security, 0, sizeof(source->security));
 	pcap_tcp_bytes_describe(s->bytes, &source->security);
 	/* Nor is it told each time that the stream comes back. */
@@ -87,6 +87,8 @@ pcap_tcp_report_stream(struct pcap_tcp_report *r,
 	pcap_tcp_log_text(&line, "peer", source->name);
 	pcap_tcp_log_text(&line, "format", source->format);
 	pcap_tcp_log_text(&line, "linktype", source->linktype);
+	if (d->shared->dlt_is_given && d->origin.dlt != d->dlt)
+		pcap_tcp_log_text(&line, "becomes", "EN10MB");
 	pcap_tcp_log_number(&line, "snaplen", source->snaplen);
 	pcap_tcp_log_text(&line, "tls", source->security.version);
 	pcap_tcp_log_text(&line, "subject", source->security.subject);

@@ -97,6 +97,7 @@ report_totals(pcap_t *p)
 	pcap_tcp_log_number(&line, "records", pt->feed.received);
 	pcap_tcp_log_number(&line, "dropped", ps.ps_drop);
 	pcap_tcp_log_number(&line, "ifdropped", ps.ps_ifdrop);
+	pcap_tcp_log_number(&line, "left_out", pt->ethernet.left_out);
 	pcap_tcp_log_end(&line, &pt->log, &pt->feed.peers.common.senders_share);
 }
 
@@ -315,6 +316,7 @@ pcap_tcp_activate(pcap_t *p)
 	if (pt->feed.opened != 0)
 		pcap_tcp_feed_start(&pt->feed);
 	pt->left_at = pcap_tcp_now();
+	pt->next_left_out = 1;
 	pcap_tcp_update_readiness(p);
 	return (0);
 }

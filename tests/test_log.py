@@ -67,7 +67,8 @@ def test_the_life_of_a_source(serve, start, tmp_path):
     assert (lost["peer"], lost["records"], lost["bytes"]) == \
         (name, "10", str(len(STREAM)))
     assert 500 < int(lost["retry_ms"]) <= 1000
-    assert texts[3][1] == {"records": "20", "dropped": "0", "ifdropped": "0"}
+    assert texts[3][1] == {"records": "20", "dropped": "0",
+                           "ifdropped": "0", "left_out": "0"}
     assert LINE.fullmatch(lines(log)[0])["pid"] == str(program.process.pid)
 
 
@@ -182,6 +183,45 @@ def test_senders_and_those_that_are_refused(start, tmp_path):
         assert text == f"refused {name}: not a pcap stream but text, " \
             '"GET / HTTP/1.1"'
         assert fields["peer"] == name
+    end_by(program)
+
+
+def test_what_becomes_ethernet_and_what_does_not(serve, tmp_path):
+    log = tmp_path / "log"
+    packet = bytes.fromhex("45") + bytes(19)
+    netlink = bytes(2) + (824).to_bytes(2, "big") + bytes(30)
+    raw = serve([header(linktype=101) + record(1, 0, packet), "hold"])
+    cooked = serve([header(linktype=113) + record(1, 1, netlink) * 3
+                    + record(1, 2, bytes(14) + b"\x08\0" + packet), "hold"])
+    result = run("tcpdump", "-n", "-c", "2", "-i", f"{raw.device}+"
+                 f"{cooked.device},linktype=EN10MB,log={log}")
+    assert result.returncode == 0, result.stderr
+    types = {fields["linktype"]: fields["becomes"] for text, fields
+             in said(log) if text.startswith("connected")}
+    assert types == {"RAW": "EN10MB", "LINUX_SLL": "EN10MB"}
+    told = [fields["left_out"] for text, fields in said(log) if text ==
+            "packets that cannot become Ethernet are left out"]
+    assert told == ["3"]
+    assert said(log)[-1][1]["left_out"] == "3"
+
+
+@needs_tls
+def test_a_refused_tls_sender_ends(pki, start):  # noqa: F811
+    port = free_port()
+    program = start("tcpdump", "-n", "-l", "-i", f"tls-listen:{port},cert="
+                    f"{pki}/server.pem,key={pki}/server.key")
+    wait_until(lambda: is_listening(port), "it listens")
+    send = (f"openssl s_client -quiet -connect 127.0.0.1:{port} 2>&1; "
+            "echo ended")
+    good = start("sh", "-c", f"(cat {SAMPLE}; exec sleep 1000) | ({send})",
+                 env=SYSTEM)
+    program.wait_for("IP ", 1)
+    refused = start("bash", "-c", "(printf 'GET / HTTP/1.1\\r\\n\\r\\n'; "
+                    f"while sleep 0.1; do echo; done) | ({send})",
+                    env=SYSTEM)
+    refused.wait_for("ended")
+    assert "ended" not in good.lines
+    good.stop()
     end_by(program)
 
 
