@@ -225,6 +225,24 @@ def test_a_refused_tls_sender_ends(pki, start):  # noqa: F811
     end_by(program)
 
 
+@needs_tls
+def test_a_sender_without_a_certificate_is_told(pki, start,  # noqa: F811
+                                                tmp_path):
+    log = tmp_path / "log"
+    port = free_port()
+    program = start("tcpdump", "-n", "-i", f"tls-listen:{port},cert="
+                    f"{pki}/server.pem,key={pki}/server.key,ca={pki}/ca.pem",
+                    env=dict(OURS, PCAP_TCP_LOG=str(log)))
+    wait_until(lambda: is_listening(port), "it listens")
+    sender = start("sh", "-c", f"(cat {SAMPLE}; exec sleep 1000) | openssl "
+                   f"s_client -connect 127.0.0.1:{port} 2>&1", env=SYSTEM)
+    sender.wait_for("alert (number 116|certificate required)")
+    text, fields = said(log)[0]
+    assert re.fullmatch(r"refused 127\.0\.0\.1:\d+: the sender has no TLS "
+                        "certificate, which ca= asks for", text)
+    end_by(program)
+
+
 def test_a_flood_of_refused_senders_writes_little(start, tmp_path):
     log = tmp_path / "log"
     port = free_port()

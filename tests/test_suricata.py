@@ -17,7 +17,7 @@ from conftest import (ASAN, BUILD, HERE, OURS, Server, end_by,
                       free_port, let_others_in, run, share_of_a_busy_loop,
                       wait_until)
 from framing import IP_KINDS, KINDS
-from pcapfile import pcap, record
+from pcapfile import header, pcap, record
 
 DNS = 126  # packets of the traffic to or from port 53
 COMPARED = "alert", "flow", "dns", "http", "tls"
@@ -186,6 +186,37 @@ def test_statistics(suricata, log, serve, start):
     assert figures["capture"]["kernel_drops"] == 0
     assert figures["capture"]["kernel_ifdrops"] == 0
     assert figures["decoder"]["pkts"] == len(PACKETS) + 1
+
+
+def test_its_log_tells_of_each_source(suricata, log, serve, start):
+    """One dies, one stalls, one comes back with another link type."""
+    own = log / "sources.log"
+    own.touch()
+    own.chmod(0o666)
+    good = serve([STREAM] + ["go", LATER] * 2000 + ["hold"])
+    dies = serve([STREAM, "go", LATER[:9], "rst"])
+    stalls = serve([STREAM, "hold"])
+    changes = serve([STREAM, "go", "fin"], [header(linktype=147), "hold"])
+    program = start(*command(
+        suricata, "--pcap=" + "+".join(s.device for s in (
+            good, dies, stalls, changes)) + ",reconnect=yes"),
+        env=dict(OURS, PCAP_TCP_LOG=str(own)))
+    until(log, "http", 61)
+    dies.go()
+    changes.go()
+    told = {
+        f"lost 127.0.0.1:{dies.port}: The other host terminated": 1,
+        f"127.0.0.1:{stalls.port} is silent while others send": 1,
+        f"lost 127.0.0.1:{changes.port}: end of stream": 1,
+        f"127.0.0.1:{changes.port}: the link type is": 1}
+
+    def counts():
+        good.go()
+        text = own.read_text()
+        return {words: text.count(words) for words in told}
+
+    wait_until(lambda: counts() == told, "each is told once")
+    finish(program)
 
 
 def test_a_filter_on_the_command_line(suricata, log, serve, start):
