@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -129,6 +130,19 @@ open_folder(struct pcap_tcp_log *log)
 	return (log->folder == -1 ? -1 : open_file(log));
 }
 
+/* Whoever names a file would have it written with the program's rights. */
+static int
+open_named_file(struct pcap_tcp_log *log, const char *path)
+{
+	if (getauxval(AT_SECURE) != 0) {
+		errno = EPERM;
+		return (-1);
+	}
+	log->to = PCAP_TCP_LOG_FILE;
+	log->path = path;
+	return (open_folder(log));
+}
+
 int
 pcap_tcp_log_open(struct pcap_tcp_log *log, const char *where,
     const char *device, char *errbuf, size_t size)
@@ -150,9 +164,7 @@ pcap_tcp_log_open(struct pcap_tcp_log *log, const char *where,
 		log->to = PCAP_TCP_LOG_SYSLOG;
 		status = open_syslog(log);
 	} else if (strchr(where, '/') != NULL) {
-		log->to = PCAP_TCP_LOG_FILE;
-		log->path = where;
-		status = open_folder(log);
+		status = open_named_file(log, where);
 	} else {
 		snprintf(errbuf, size, "%s=%.100s: expected stderr, syslog, "
 		    "or a file's path with a \"/\"", option, where);

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import (OURS, READER, SAMPLE, SYSTEM, Program, end_by,
-                      free_port, in_namespace, is_listening, need, run,
-                      wait_until)
+from conftest import (ASAN, BUILD, OURS, READER, SAMPLE, SYSTEM, Program,
+                      end_by, free_port, in_namespace, is_listening,
+                      let_others_in, need, run, wait_until)
 from pcapfile import header, numbered, pcap, record
 from test_tls import TlsServer, needs_tls, pki  # noqa: F401
 
@@ -452,6 +452,47 @@ def test_what_is_no_log_is_refused():
         "write to $PCAP_TCP_LOG=/nowhere/log: No such file or directory"
     assert refused(f"{device},log=") == \
         f'tcpdump: {device},log=: bad log "": expected a value behind "="'
+
+
+def test_no_file_is_written_with_a_programs_privileges(tmp_path):
+    """Or whoever may name a device would have root append to any file."""
+    need("setpriv")
+    if ASAN or os.getuid() != 0:
+        pytest.skip("a setuid program needs root, and no sanitizers' library")
+    let_others_in(tmp_path)
+    (tmp_path / "libpcap.so.0.8").write_bytes(
+        (BUILD / "lib/libpcap.so.0.8").read_bytes())
+    source = tmp_path / "open.c"
+    source.write_text("""
+#include <stdio.h>
+#include <pcap/pcap.h>
+int main(int argc, char **argv)
+{
+	char errbuf[PCAP_ERRBUF_SIZE];
+	pcap_t *p = pcap_create(argv[argc - 1], errbuf);
+	if (p != NULL && pcap_activate(p) != 0)
+		puts(pcap_geterr(p));
+	return (0);
+}
+""")
+    program = tmp_path / "open"
+    built = run("gcc", f"-I{BUILD}/libpcap", "-o", program, source,
+                f"-Wl,-rpath,{tmp_path}", f"{BUILD}/lib/libpcap.so.0.8",
+                env=SYSTEM)
+    assert built.returncode == 0, built.stderr
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    log = tmp_path / "log"
+    command = [*user, program, f"tcp:127.0.0.1:1,log={log}"]
+    assert "Permission denied" in run(*command, env=SYSTEM).stdout
+    program.chmod(0o4755)
+    result = run(*command, env=SYSTEM)
+    assert result.stdout == \
+        f"cannot write to log={log}: Operation not permitted\n"
+    assert not log.exists()
+    result = run(*user, program, "tcp:127.0.0.1:1",
+                 env=dict(SYSTEM, PCAP_TCP_LOG=str(log)))
+    assert "Connection refused" in result.stdout
+    assert not log.exists()
 
 
 def test_the_device_goes_before_the_environment(serve, tmp_path):
