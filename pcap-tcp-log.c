@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,13 @@ open_stderr(struct pcap_tcp_log *log)
 	log->fd = STDERR_FILENO;
 	if (know(log) == -1)
 		log->to = PCAP_TCP_LOG_NOWHERE;
+	/*
+	 * A terminal says that it is writable if there is room for a part of
+	 * a line, and the flag of the program's own descriptor is not ours.
+	 */
+	else if (isatty(log->fd))
+		log->terminal = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK |
+		    O_NOCTTY | O_CLOEXEC);
 	log->has_levels = is_journal(log);
 	return (0);
 }
@@ -151,7 +159,7 @@ pcap_tcp_log_open(struct pcap_tcp_log *log, const char *where,
 	int status = 0;
 
 	memset(log, 0, sizeof(*log));
-	log->fd = log->folder = -1;
+	log->fd = log->folder = log->terminal = -1;
 	log->device = device;
 	if (where == NULL)
 		where = secure_getenv("PCAP_TCP_LOG");
@@ -190,6 +198,8 @@ pcap_tcp_log_close(struct pcap_tcp_log *log)
 		close(log->fd);
 	if (log->folder != -1)
 		close(log->folder);
+	if (log->terminal != -1)
+		close(log->terminal);
 	log->to = PCAP_TCP_LOG_NOWHERE;
 }
 
@@ -328,18 +338,25 @@ pcap_tcp_log_number(struct pcap_tcp_log_line *line, const char *key,
 /*
  * Where there is room for the line now: a pipe has some for a whole one when
  * it says that it is writable, and raises SIGPIPE only where it says POLLERR.
+ * A terminal that has tostop set would stop a program in the background.
  */
 static ssize_t
 put(int fd, const char *text, size_t size)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+	sigset_t stop, saved;
 	ssize_t n = send(fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (n != -1 || errno != ENOTSOCK)
 		return (n);
 	if (poll(&pfd, 1, 0) != 1 || pfd.revents != POLLOUT)
 		return (-1);
-	return (write(fd, text, size));
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTTOU);
+	pthread_sigmask(SIG_BLOCK, &stop, &saved);
+	n = write(fd, text, size);
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	return (n);
 }
 
 static ssize_t
@@ -358,6 +375,7 @@ static ssize_t
 write_line(struct pcap_tcp_log *log, const char *text, size_t size)
 {
 	struct stat st;
+	int fd;
 
 	if (log->to == PCAP_TCP_LOG_FILE && (fstatat(log->folder,
 	    file_name(log), &st, 0) == -1 || !is_known(log, &st)))
@@ -368,10 +386,11 @@ write_line(struct pcap_tcp_log *log, const char *text, size_t size)
 		return (-1);
 	if (log->to == PCAP_TCP_LOG_SYSLOG)
 		return (put_to_syslog(log, text, size));
-	if (log->is_cut && put(log->fd, "\n", 1) != 1)
+	fd = log->terminal != -1 ? log->terminal : log->fd;
+	if (log->is_cut && put(fd, "\n", 1) != 1)
 		return (-1);
 	log->is_cut = 0;
-	return (put(log->fd, text, size));
+	return (put(fd, text, size));
 }
 
 void

@@ -36,6 +36,7 @@ struct pcap_tcp_log {
 	const char *path;	/* of the file; the caller's, as is */
 	const char *device;	/* what the program calls it */
 	int fd;			/* that is written to, or -1 */
+	int terminal;		/* instead of fd, if that is one; or -1 */
 	int folder;		/* of the file, or -1 */
 	dev_t dev;		/* what fd was when it was opened: if it is */
 	ino_t ino;		/* something else now, it is not ours */

@@ -332,7 +332,7 @@ overdue(struct pcap_tcp_peer *p, enum pcap_tcp_progress progress)
 	if (p->common->log != NULL && !p->is_sender &&
 	    p->deadline < p->attempt_end && p->state == PCAP_TCP_PEER_TRYING) {
 		p->deadline = p->attempt_end;
-		if (p->stream.in.left == 0)
+		if (p->stream.in.left == 0 && p->stream.decoder.offset == 0)
 			pcap_tcp_report_silence(&p->report, hint(p));
 		return (progress);
 	}
@@ -389,13 +389,13 @@ pcap_tcp_peer_advance(struct pcap_tcp_peer *p)
 	return (progress);
 }
 
-/* The time stamp of a record in the unit of a status. */
+/* The time stamp of a record, which can be any, in the unit of a status. */
 static int64_t
 milliseconds(const struct pcap_tcp_common *common, const struct timeval *ts)
 {
-	return ((int64_t)ts->tv_sec * 1000 + ts->tv_usec /
-	    (common->decoding.precision == PCAP_TSTAMP_PRECISION_NANO ?
-	    1000000 : 1000));
+	return ((int64_t)((uint64_t)ts->tv_sec * 1000 +
+	    (uint64_t)ts->tv_usec / (common->decoding.precision ==
+	    PCAP_TSTAMP_PRECISION_NANO ? 1000000 : 1000)));
 }
 
 void

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pcap-tcp-events.h"
 #include "pcap-tcp-report.h"
 
 #define LASTED		60000	/* ms: what ends a stream then is news */
@@ -31,6 +32,7 @@ void
 pcap_tcp_report_state(struct pcap_tcp_report *r,
     enum pcap_tcp_source_state state, int64_t due)
 {
+	r->since = pcap_tcp_now();
 	r->source->since = pcap_tcp_status_now();
 	r->source->due = r->source->since + due;
 	r->source->state = state;
@@ -129,7 +131,7 @@ pcap_tcp_report_failure(struct pcap_tcp_report *r,
 {
 	struct pcap_tcp_source *source = r->source;
 	const int64_t now = pcap_tcp_status_now();
-	const int64_t lasted = now - source->since;
+	const int64_t lasted = pcap_tcp_now() - r->since;
 	const uint64_t failure = hash_words(error);
 	struct pcap_tcp_log_line line;
 	char what[160];

@@ -17,6 +17,7 @@ struct pcap_tcp_report {
 	struct pcap_tcp_log *log;	/* NULL: none */
 	struct pcap_tcp_log_share *share;	/* its own, or all senders' */
 	struct pcap_tcp_log_share own_share;
+	int64_t since;		/* the state began, pcap_tcp_now() time */
 	uint64_t failure;	/* a hash of why it failed last */
 	uint64_t times;		/* so often in a row, for the same reason */
 	uint64_t stalls;

@@ -42,7 +42,7 @@ def worker(flow, n):
         rest = port << 16 | protocol
         total += hashed([int(address) << 32 | rest] if address.version == 4
                         else [int(address) >> 64, int(address) & WORDS, rest])
-    return 1 + ((mix(total & WORDS) >> 32) * n >> 32)
+    return 1 + ((mix(mix(total & WORDS)) >> 32) * n >> 32)
 
 
 def ipv4(protocol, payload, number=1):

@@ -1,7 +1,9 @@
 """Events: one line each, in the log that a device or its environment names."""
 
 import os
+import pty
 import re
+import select
 import shlex
 import socket
 import threading
@@ -407,6 +409,43 @@ def test_a_reader_of_stderr_that_is_stuck_disturbs_nobody(serve):
     os.close(write_end)
     assert result.returncode == 0
     assert "packets=10" in result.stdout
+
+
+def is_writable(fd):
+    return bool(select.select([], [fd], [], 0)[1])
+
+
+def test_nor_does_a_terminal_that_has_room_for_half_a_line(serve):
+    """It says that it is writable, but a line would wait."""
+    port = free_port()
+    terminal, stderr = pty.openpty()
+    os.set_blocking(stderr, False)
+    try:
+        while True:
+            os.write(stderr, bytes(100))
+    except BlockingIOError:
+        pass
+    while not is_writable(stderr):
+        os.read(terminal, 1)
+    os.set_blocking(stderr, True)
+    device = f"{serve([STREAM, 'hold']).device}" + f"+127.0.0.1:{port}" * 60
+    result = run("bash", "-c", f'exec "$0" "$@" 2>&{stderr}', READER, "-c",
+                 "10", f"{device},log=stderr", pass_fds=[stderr])
+    os.close(terminal)
+    os.close(stderr)
+    assert result.returncode == 0
+    assert "packets=10" in result.stdout
+
+
+def test_a_terminal_does_not_stop_a_program_in_the_background(serve):
+    """With tostop set, SIGTTOU would: bash's wait then says 128 + 22."""
+    need("script")
+    result = run("script", "-qec", "stty tostop; set -m; "
+                 f"{READER} -c 10 {serve([STREAM, 'hold']).device},log=stderr "
+                 "</dev/null >/dev/null & wait $!; echo status=$?", "/dev/null",
+                 env=dict(OURS, SHELL="/bin/bash"))
+    assert "connected to" in result.stdout
+    assert "status=0" in result.stdout
 
 
 def test_nor_does_one_that_is_gone(serve):

@@ -21,21 +21,21 @@ workers_are_known(void **state)
 		unsigned int of2, of256;
 	} cases[] = {
 		{ { 0, 6, { { 192, 0, 2, 1 }, { 198, 51, 100, 2 } },
-		    { 1024, 443 } }, 2, 193 },
+		    { 1024, 443 } }, 1, 98 },
 		{ { 0, 17, { { 198, 51, 100, 2 }, { 192, 0, 2, 1 } },
-		    { 53, 40000 } }, 2, 201 },
+		    { 53, 40000 } }, 1, 46 },
 		{ { 0, 1, { { 192, 0, 2, 1 }, { 255, 255, 255, 255 } },
-		    { 0, 0 } }, 1, 27 },
+		    { 0, 0 } }, 1, 62 },
 		{ { 0, 6, { { 192, 0, 2, 7 }, { 192, 0, 2, 7 } },
-		    { 9, 8 } }, 1, 72 },
+		    { 9, 8 } }, 2, 253 },
 		{ { 1, 6, { { 0x20, 1, 0xd, 0xb8, [15] = 1 },
 		    { 0x20, 1, 0xd, 0xb8, [15] = 2 } }, { 1024, 443 } },
-		    2, 171 },
+		    2, 139 },
 		{ { 1, 58, { { 0xfe, 0x80, [15] = 2 },
-		    { 0xfe, 0x80, [15] = 1 } }, { 0, 0 } }, 1, 58 },
+		    { 0xfe, 0x80, [15] = 1 } }, { 0, 0 } }, 1, 98 },
 		{ { 1, 132, { { 0x20, 1, 0xd, 0xb8, [15] = 1 },
 		    { 0x20, 1, 0xd, 0xb8, [15] = 1 } }, { 65535, 1 } },
-		    1, 10 },
+		    1, 107 },
 	};
 	struct packet p;
 	size_t i;
@@ -218,6 +218,46 @@ no_flows_are_known_to_fall_together(void **state)
 	}
 }
 
+/* Of TCP between an end of 10.0.0.0/16, say, and another one. */
+static unsigned int
+worker_of_ends(unsigned int end, unsigned int other)
+{
+	struct test_flow f = { 0, 6, { { 10 }, { 192 } }, { 0, 443 } };
+	struct packet p;
+
+	put16(f.address[0] + 2, end >> 16);
+	f.port[0] = end & 0xffff;
+	put16(f.address[1] + 2, other);
+	build(&p, &f, 0, 0);
+	return (worker(&p, 4));
+}
+
+/*
+ * Nor do two ends whose flows with some others are at the same workers have
+ * that in common toward all others: a quarter is chance, and what has been
+ * found out about one flow says nothing of the next.
+ */
+static void
+no_ends_are_known_to_fall_together(void **state)
+{
+	unsigned int end, other, alike = 0, together = 0;
+
+	(void)state;
+	for (end = 1; end < MILLION / 4; end++) {
+		for (other = 0; other < 5 && worker_of_ends(end, other) ==
+		    worker_of_ends(0, other); other++)
+			;
+		if (other < 5)
+			continue;
+		alike++;
+		for (; other < 5 + 16; other++)
+			together += worker_of_ends(end, other) ==
+			    worker_of_ends(0, other);
+	}
+	assert_in_range(alike, 150, 350);
+	assert_in_range(together, 3 * alike, 5 * alike);
+}
+
 /* What fills a frame up behind the packet's own length. */
 static void
 padding_is_no_port(void **state)
@@ -328,6 +368,7 @@ main(void)
 		cmocka_unit_test(fragments_of_a_tunnel_are_at_one_worker),
 		cmocka_unit_test(each_worker_has_its_share),
 		cmocka_unit_test(no_flows_are_known_to_fall_together),
+		cmocka_unit_test(no_ends_are_known_to_fall_together),
 		cmocka_unit_test(padding_is_no_port),
 		cmocka_unit_test(packets_are_cut),
 		cmocka_unit_test(workers_together_have_each_packet_once),
