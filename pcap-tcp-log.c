@@ -124,12 +124,17 @@ open_file(struct pcap_tcp_log *log)
 	return (know(log));
 }
 
+/* Not of a setuid program's owner, for a user who chooses the device. */
 static int
 open_folder(struct pcap_tcp_log *log)
 {
-	char *folder = strndup(log->path,
-	    (size_t)(file_name(log) - log->path));
+	char *folder;
 
+	if (getuid() != geteuid() || getgid() != getegid()) {
+		errno = EPERM;
+		return (-1);
+	}
+	folder = strndup(log->path, (size_t)(file_name(log) - log->path));
 	if (folder == NULL)
 		return (-1);
 	log->folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);

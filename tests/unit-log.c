@@ -5,6 +5,7 @@
  * unit-log.c - a line of the log: its fields, its length, and how many
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -155,6 +156,32 @@ nobody_listens(void **state)
 	assert_int_equal(write_line(NULL), 0);
 }
 
+/* It would write root's files for whoever calls it. */
+static void
+a_setuid_program_writes_no_file(void **state)
+{
+	const char *to[] = { path, "stderr" };
+	struct pcap_tcp_log log;
+	int i, opened, error;
+
+	(void)state;
+	if (getuid() != 0)
+		skip();
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(setresuid(65534, 0, 0), 0);
+		opened = pcap_tcp_log_open(&log, to[i], "device", errbuf,
+		    sizeof(errbuf));
+		error = errno;
+		assert_int_equal(setresuid(0, 0, 0), 0);
+		pcap_tcp_log_close(&log);
+		assert_int_equal(opened, i - 1);
+		if (opened == -1) {
+			assert_int_equal(error, EPERM);
+			assert_non_null(strstr(errbuf, "cannot write to log="));
+		}
+	}
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -166,6 +193,7 @@ main(void)
 		TEST(a_share_has_sixteen_lines_at_once),
 		TEST(tens_are_due),
 		TEST(nobody_listens),
+		TEST(a_setuid_program_writes_no_file),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
