@@ -156,6 +156,8 @@ pcap_tcp_log_open(struct pcap_tcp_log *log, const char *where,
     const char *device, char *errbuf, size_t size)
 {
 	const char *option = where != NULL ? "log" : "$PCAP_TCP_LOG";
+	const time_t any = 0;
+	struct tm tm;
 	int status = 0;
 
 	memset(log, 0, sizeof(*log));
@@ -165,6 +167,8 @@ pcap_tcp_log_open(struct pcap_tcp_log *log, const char *where,
 		where = secure_getenv("PCAP_TCP_LOG");
 	if (where == NULL || *where == '\0')
 		return (0);
+	/* Has glibc open its time zone's file now, not in a sandbox. */
+	(void)gmtime_r(&any, &tm);
 	if (strcasecmp(where, "stderr") == 0) {
 		log->to = PCAP_TCP_LOG_STDERR;
 		status = open_stderr(log);

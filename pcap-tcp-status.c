@@ -10,6 +10,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -17,6 +18,11 @@
 
 #include "pcap-tcp-file.h"
 #include "pcap-tcp-status.h"
+
+/* Linux before 5.1 does not know it. */
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE	0x0010
+#endif
 
 static size_t
 size_for(unsigned int nsources)
@@ -43,7 +49,8 @@ pcap_tcp_status_open(const char *device, unsigned int nsources, int *fd)
 	*fd = -1;
 #ifdef MFD_CLOEXEC
 	if (pcap_tcp_file_may_have(size))
-		*fd = memfd_create(PCAP_TCP_STATUS_NAME, MFD_CLOEXEC);
+		*fd = memfd_create(PCAP_TCP_STATUS_NAME,
+		    MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (*fd != -1 && ftruncate(*fd, (off_t)size) == -1) {
 		close(*fd);
 		*fd = -1;
@@ -57,6 +64,14 @@ pcap_tcp_status_open(const char *device, unsigned int nsources, int *fd)
 		*fd = -1;
 		return (NULL);
 	}
+#ifdef MFD_CLOEXEC
+	/* Others of this user may look, and not cut or change it. */
+	if (*fd != -1) {
+		(void)fcntl(*fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE);
+		(void)fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW |
+		    F_SEAL_SEAL);
+	}
+#endif
 	s->nsources = nsources;
 	s->opened_at = pcap_tcp_status_now();
 	snprintf(s->program, sizeof(s->program), "%s",

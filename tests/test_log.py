@@ -565,6 +565,19 @@ def test_a_fifo_without_a_reader(tmp_path):
     assert result.stderr.startswith("tcpdump: cannot write to log=")
 
 
+def test_a_sandbox_is_asked_for_no_file(serve, tmp_path):
+    """The first event comes with the first read, when a program may have no
+    rights: the C library has read its time zone before."""
+    need("strace")
+    result = run("strace", "-f", "-e", "trace=openat,connect", READER, "-c",
+                 "10", f"{serve([STREAM, 'hold']).device},linktype=EN10MB,"
+                 f"log={tmp_path / 'log'}", env=dict(OURS, TZ="Asia/Tokyo"))
+    assert len(lines(tmp_path / "log")) == 2
+    calls = result.stderr.split("connect(")
+    assert len(calls) == 2, result.stderr
+    assert "openat" not in calls[1]
+
+
 def test_threads_of_one_file(serve, tmp_path):
     """Lines of several devices stay whole."""
     log = tmp_path / "log"

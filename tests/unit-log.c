@@ -5,6 +5,7 @@
  * unit-log.c - a line of the log: its fields, its length, and how many
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -133,6 +133,28 @@ time_stamps_of_the_far_future(void **state)
 	assert_int_equal(source.records, 1);
 }
 
+/* A shorter file would end the program at its next packet. */
+static void
+others_can_only_look_at_a_status(void **state)
+{
+	struct pcap_tcp_status *s;
+	char path[64];
+	int fd, other;
+
+	(void)state;
+	s = pcap_tcp_status_open("a device", 2, &fd);
+	assert_non_null(s);
+	assert_int_not_equal(fd, -1);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	other = open(path, O_RDWR);
+	assert_int_not_equal(other, -1);
+	assert_int_equal(ftruncate(other, 0), -1);
+	assert_int_equal(write(other, "text", 4), -1);
+	s->source[1].records = 5;
+	close(other);
+	pcap_tcp_status_close(s, fd);
+}
+
 #define LOGGED(name)	\
 	cmocka_unit_test_setup_teardown(name, setup_log, teardown_log)
 
@@ -143,6 +165,7 @@ main(void)
 		LOGGED(a_clock_that_is_set_back),
 		LOGGED(who_has_begun_is_not_silent),
 		LOGGED(time_stamps_of_the_far_future),
+		cmocka_unit_test(others_can_only_look_at_a_status),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
