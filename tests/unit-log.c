@@ -168,11 +168,11 @@ a_setuid_program_writes_no_file(void **state)
 	if (getuid() != 0)
 		skip();
 	for (i = 0; i < 2; i++) {
-		assert_int_equal(setresuid(65534, 0, 0), 0);
+		assert_int_equal(setreuid(65534, 0), 0);
 		opened = pcap_tcp_log_open(&log, to[i], "device", errbuf,
 		    sizeof(errbuf));
 		error = errno;
-		assert_int_equal(setresuid(0, 0, 0), 0);
+		assert_int_equal(setreuid(0, 0), 0);
 		pcap_tcp_log_close(&log);
 		assert_int_equal(opened, i - 1);
 		if (opened == -1) {

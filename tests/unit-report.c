@@ -129,7 +129,8 @@ time_stamps_of_the_far_future(void **state)
 	fake_gives(fake, section, sizeof(section));
 	assert_int_equal(advance(), PCAP_TCP_PROGRESS);
 	assert_true(pcap_tcp_stream_has_record(&p->stream));
-	assert_true(p->stream.batch.next->h.ts.tv_sec == INT64_MAX);
+	assert_true(p->stream.batch.next->h.ts.tv_sec ==
+	    (time_t)INT64_MAX);
 	assert_int_equal(source.records, 1);
 }
 
