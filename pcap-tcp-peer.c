@@ -332,7 +332,8 @@ overdue(struct pcap_tcp_peer *p, enum pcap_tcp_progress progress)
 	if (p->common->log != NULL && !p->is_sender &&
 	    p->deadline < p->attempt_end && p->state == PCAP_TCP_PEER_TRYING) {
 		p->deadline = p->attempt_end;
-		if (p->stream.in.left == 0 && p->stream.decoder.offset == 0)
+		if (p->bytes->established && p->stream.in.left == 0 &&
+		    p->stream.decoder.offset == 0)
 			pcap_tcp_report_silence(&p->report, hint(p));
 		return (progress);
 	}

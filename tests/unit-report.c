@@ -88,7 +88,7 @@ a_clock_that_is_set_back(void **state)
 	assert_non_null(strstr(text, " seconds=0\n"));
 }
 
-/* Half of a header has been taken from the buffer. */
+/* Half of a header has been taken from the buffer, or TLS is shaking hands. */
 static void
 who_has_begun_is_not_silent(void **state)
 {
@@ -97,16 +97,17 @@ who_has_begun_is_not_silent(void **state)
 
 	(void)state;
 	put_section(section);
-	for (begun = 0; begun < 2; begun++) {
+	for (begun = 0; begun < 3; begun++) {
 		new_peer();
 		assert_int_equal(advance(), PCAP_TCP_PROGRESS);
 		fd = server_accept(server);
-		if (begun) {
+		if (begun == 1) {
 			assert_int_equal(write(fd, section, SECTION),
 			    SECTION);
 			assert_int_equal(advance(), PCAP_TCP_PROGRESS);
 		}
 		assert_int_equal(advance(), PCAP_TCP_WAIT);
+		p->bytes->established = begun < 2;
 		assert_int_equal(truncate(log_path, 0), 0);
 		p->deadline = pcap_tcp_now();
 		assert_int_equal(advance(), PCAP_TCP_WAIT);
@@ -129,7 +130,8 @@ time_stamps_of_the_far_future(void **state)
 	fake_gives(fake, section, sizeof(section));
 	assert_int_equal(advance(), PCAP_TCP_PROGRESS);
 	assert_true(pcap_tcp_stream_has_record(&p->stream));
-	assert_true(p->stream.batch.next->h.ts.tv_sec == INT64_MAX);
+	assert_true(p->stream.batch.next->h.ts.tv_sec ==
+	    (time_t)INT64_MAX);
 	assert_int_equal(source.records, 1);
 }
 
