@@ -315,7 +315,7 @@ pcap_tcp_activate(pcap_t *p)
 	p->bpf_codegen_flags |= BPF_OFFLINE_AF_HANDLING;
 	if (pt->feed.opened != 0)
 		pcap_tcp_feed_start(&pt->feed);
-	pt->left_at = pcap_tcp_now();
+	pt->left_at = pt->feed.opened != 0 ? pcap_tcp_now() : 0;
 	pt->next_left_out = 1;
 	pcap_tcp_update_readiness(p);
 	return (0);
