@@ -34,7 +34,8 @@ pcap_tcp_patience_arrival(struct pcap_tcp_patience *p,
 	int64_t key;
 
 	r.h.ts.tv_sec = now->tv_sec;
-	r.h.ts.tv_usec = now->tv_nsec / (1000000000 / p->merge.per_second);
+	r.h.ts.tv_usec = (suseconds_t)(now->tv_nsec /
+	    (1000000000 / p->merge.per_second));
 	key = pcap_tcp_merge_key(&p->merge, &r);
 	if (key > p->floor) {
 		p->floor = key;

@@ -66,7 +66,7 @@ static const struct {
 	int dlt;
 	const char *header;
 	size_t size;
-	char first;
+	unsigned char first;
 	const char *becomes;
 } cases[] = {
 	CASE(DLT_RAW, "", 0x45, DST SRC "\x08\0"),
@@ -124,7 +124,7 @@ static const struct {
 	    GROUP OTHER "\0\x8"),
 	CASE(DLT_LINUX_SLL2, "\0\4\0\0\0\0\0\3\0\1\2\6" OTHER "\0\0", 0x42,
 	    GROUP OTHER "\0\x8"),
-	CASE(DLT_LINUX_SLL, "\0\1\0\1\0\6" OTHER "\0\0\0\1", -1,
+	CASE(DLT_LINUX_SLL, "\0\1\0\1\0\6" OTHER "\0\0\0\1", 0xFF,
 	    ALL OTHER "\0\x8"),
 };
 
@@ -140,10 +140,10 @@ each_becomes_ethernet(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		memcpy(data, cases[i].header, cases[i].size);
 		memcpy(data + cases[i].size, NETWORK, 8);
-		data[cases[i].size] = (unsigned char)cases[i].first;
+		data[cases[i].size] = cases[i].first;
 		r = new_record(cases[i].dlt, data, cases[i].size + 8);
 		p = r.data - PCAP_TCP_ETHERNET_SIZE;
-		r.h.len += 100 * (cases[i].becomes[12] != 0);
+		r.h.len += cases[i].becomes[12] != 0 ? 100 : 0;
 		assert_true(convert(&r));
 		assert_int_equal(r.h.caplen, 22);
 		assert_int_equal(r.h.len, 22 + 100 *
@@ -169,7 +169,7 @@ some_are_cut(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		memcpy(data, cases[i].header, cases[i].size);
-		data[cases[i].size] = (unsigned char)cases[i].first;
+		data[cases[i].size] = cases[i].first;
 		for (length = 0; length <= cases[i].size + 1; length++) {
 			r = new_record(cases[i].dlt, data, length);
 			r.h.len = (bpf_u_int32)cases[i].size + 8;
