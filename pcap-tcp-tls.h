@@ -39,7 +39,7 @@ void	pcap_tcp_tls_context_free(struct pcap_tcp_tls_context *c);
  * has to be for; NULL: the peer has connected to us.  A read fails with
  * ECONNABORTED where the connection ended without TLS's own end, and with
  * EPROTO for all else about TLS.  Returns NULL with the connection closed if
- * out of memory.
+ * out of memory.  The context has to live for longer than the connection.
  */
 struct pcap_tcp_bytes *pcap_tcp_tls_bytes(struct pcap_tcp_tls_context *c,
     struct pcap_tcp_bytes *connection, const char *host);

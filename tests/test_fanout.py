@@ -123,7 +123,8 @@ def flow(values):
     """The innermost that tshark sees; None: not IP. What an ICMP message
     quotes is not inside."""
     field = dict(zip(FIELDS, (v.split(",") for v in values)))
-    layers = values[0].split(":")
+    # tshark 4.4 does not name IP where it is in MPLS.
+    layers = re.sub("mpls:(?!ip)", "mpls:ip:", values[0]).split(":")
     for name in ("icmp", "icmpv6"):
         if name in layers:
             layers = layers[:layers.index(name)]

@@ -1,4 +1,4 @@
-"""Suricata 7 on a tcp: device. Debian 12 has it in its backports only, so
+"""Suricata, 7 or 8, on a tcp: device. Debian 12 has 7 in its backports only, and
 tools/get-suricata puts it beside the build, without installing it."""
 
 import json

@@ -1,6 +1,8 @@
 """Wireshark's own window, under a virtual display: it opens every named
 device at start, and may only touch the one that is captured from."""
 
+import re
+
 import pytest
 
 from conftest import (ASAN, OURS, SYSTEM, free_port, is_listening, need, run,
@@ -87,7 +89,8 @@ def test_start_list_capture_stop_restart(window, serve):
                        "-i", "alpha")
     wireshark.wait_for("The Wireshark Network Analyzer")
     # It runs for as long as the window shows the list.
-    wait_until(lambda: "dumpcap -S" in children(wireshark.program),
+    wait_until(lambda: re.search("dumpcap .*-S ",
+                                 children(wireshark.program)),
                "the list's statistics")
     assert (one_shot.connections, silent.connections,
             is_listening(listening)) == (0, 0, False)

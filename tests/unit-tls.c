@@ -26,13 +26,13 @@
 
 #ifdef PCAP_TCP_TLS
 
+static struct pcap_tcp_tls_context *context;
 static int other;	/* the remote end of the connection */
 
 static struct pcap_tcp_bytes *
 new_bytes(const char *host)
 {
 	struct pcap_tcp_device device = { .nsources = 1 };
-	struct pcap_tcp_tls_context *context;
 	struct sockaddr_in address = { .sin_family = AF_INET };
 	struct addrinfo info = { .ai_family = AF_INET,
 	    .ai_socktype = SOCK_STREAM, .ai_addrlen = sizeof(address),
@@ -58,9 +58,15 @@ new_bytes(const char *host)
 	assert_non_null(context);
 	b = pcap_tcp_tls_bytes(context, b, host);
 	assert_non_null(b);
-	/* The connections keep what they need of it. */
-	pcap_tcp_tls_context_free(context);
 	return (b);
+}
+
+static void
+close_both(struct pcap_tcp_bytes *b)
+{
+	b->ops->close(b);
+	pcap_tcp_tls_context_free(context);
+	close(other);
 }
 
 /* Who waits to read before the first word was said waits for ever. */
@@ -78,8 +84,7 @@ a_client_waits_to_write_first(void **state)
 	assert_int_equal(b->wanted, POLLIN);
 	assert_int_equal(read(other, &byte, 1), 1);
 	assert_int_equal(byte, 0x16);	/* a handshake */
-	b->ops->close(b);
-	close(other);
+	close_both(b);
 }
 
 static void
@@ -98,8 +103,7 @@ a_server_waits_to_read(void **state)
 	assert_int_equal(errno, EPROTO);
 	assert_string_equal(b->ops->error(b),
 	    "this is not TLS (without it, the device is tcp:)");
-	b->ops->close(b);
-	close(other);
+	close_both(b);
 }
 
 int

@@ -2,7 +2,7 @@
 # this script, as installed, with rules and a log in the current folder.
 here=${0%/*}
 etc=$here/etc/suricata
-libraries=$(dirname "$here"/usr/lib/*/libhtp.so.2)
+libraries=$(echo "$here"/usr/lib/*-linux-gnu*)
 export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$libraries"
 cat > test.rules <<-EOF
 alert http any any -> any any (msg:"h"; http.uri; content:"page1"; sid:1;)
