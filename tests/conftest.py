@@ -199,7 +199,8 @@ def in_namespace(*lines, timeout=LIMIT):
     if subprocess.run([*unshare, "true"]).returncode != 0:
         pytest.skip("no namespaces may be made here")
     return run(*unshare, "sh", "-ec",
-               "\n".join(("ip link set lo up",) + lines), timeout=timeout)
+               "\n".join(("PATH=$PATH:/usr/sbin:/sbin", "ip link set lo up") +
+                         lines), timeout=timeout)
 
 
 def let_others_in(folder):

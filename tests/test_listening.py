@@ -89,7 +89,7 @@ def test_a_live_tcpdump_sends():
     result = in_namespace(
         f"{READER} -p -c 3 tcp-listen:5000 & reader=$!",
         "until ss -Hltn | grep -q :5000; do :; done",
-        "tcpdump -U -i lo -w - udp port 9 2> /dev/null | "
+        "tcpdump -U -Z root -i lo -w - udp port 9 2> /dev/null | "
         "nc -N 127.0.0.1 5000 > /dev/null 2>&1 &",
         "while kill -0 $reader 2> /dev/null; do",
         "echo x | nc -u -w 0 127.0.0.1 9; sleep 0.1; done",

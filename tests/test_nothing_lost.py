@@ -78,7 +78,8 @@ def test_a_capture_on_lo(tmp_path):
         "for i in 1 2 3 4; do echo $i | nc -u -q 0 127.0.0.1 9; done",
         "wait $one $two",
         # But for the time, which each socket takes by itself.
-        "for f in ours theirs; do tcpdump -t -n -xx -r $f; echo ==; done",
+        "for f in ours theirs; do",
+        "tcpdump -Z root -t -n -xx -r $f; echo ==; done",
         "grep dropped log.*")
     assert out.returncode == 0, out.stdout + out.stderr
     ours, theirs, drops = out.stdout.split("==\n")

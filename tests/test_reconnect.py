@@ -249,7 +249,7 @@ def test_a_name_that_gets_another_address():
         "echo 127.0.0.2 moving.test > /mnt/names",
         # Which ends under a preloaded libasan.
         "env -u LD_PRELOAD dnsmasq -k --no-resolv --no-hosts "
-        "--addn-hosts=/mnt/names --user= --pid-file= "
+        "--addn-hosts=/mnt/names --user= --group= --pid-file= "
         "--listen-address=127.0.0.1 --bind-interfaces & dns=$!",
         "until ss -Hlun | grep -q :53; do sleep 0.1; done",
         f"{serve.format('127.0.0.2')} &",
