@@ -335,6 +335,13 @@ pcap_tcp_log_number(struct pcap_tcp_log_line *line, const char *key,
 	add_number(line, value);
 }
 
+void
+pcap_tcp_log_times(struct pcap_tcp_log_line *line, uint64_t times)
+{
+	if (times > 1)
+		pcap_tcp_log_number(line, "times", times);
+}
+
 /*
  * Writing it.
  */

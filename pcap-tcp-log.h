@@ -82,6 +82,9 @@ void	pcap_tcp_log_text(struct pcap_tcp_log_line *line, const char *key,
 void	pcap_tcp_log_number(struct pcap_tcp_log_line *line, const char *key,
     uint64_t value);
 
+/* Adds how often it has happened, unless this is the first time. */
+void	pcap_tcp_log_times(struct pcap_tcp_log_line *line, uint64_t times);
+
 /* Writes the line. */
 void	pcap_tcp_log_end(struct pcap_tcp_log_line *line,
     struct pcap_tcp_log *log, struct pcap_tcp_log_share *share);

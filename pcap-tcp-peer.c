@@ -187,13 +187,6 @@ hang_up(struct pcap_tcp_peer *p, enum pcap_tcp_progress why)
 	return (why);
 }
 
-/* Nobody reads what the peer still sends: it shall notice. */
-static void
-refuse(struct pcap_tcp_peer *p)
-{
-	pcap_tcp_reset(p->bytes->fd);
-}
-
 /* The stream is over, as its error says. */
 static enum pcap_tcp_progress
 end_stream(struct pcap_tcp_peer *p, enum pcap_tcp_progress why)
@@ -201,7 +194,7 @@ end_stream(struct pcap_tcp_peer *p, enum pcap_tcp_progress why)
 	if (p->stream.decoder.failed) {
 		/* With reconnect=yes and no log, nobody else learns of it. */
 		p->common->decoding.if_dropped++;
-		refuse(p);
+		pcap_tcp_reset(p->bytes->fd);
 	}
 	memcpy(p->error, p->stream.error, sizeof(p->error));
 	p->errnum = p->stream.errnum;
@@ -239,7 +232,7 @@ not_in_time(struct pcap_tcp_peer *p)
 		    "but sent no pcap stream within %d seconds%s", p->name,
 		    p->timeout, hint(p));
 	p->errnum = ETIMEDOUT;
-	refuse(p);
+	pcap_tcp_reset(p->bytes->fd);
 	return (hang_up(p, why));
 }
 
@@ -313,7 +306,7 @@ pcap_tcp_peer_refuse(struct pcap_tcp_peer *p, const char *why)
 {
 	snprintf(p->error, sizeof(p->error), "%s %s", p->name, why);
 	p->errnum = EPROTO;
-	refuse(p);
+	pcap_tcp_reset(p->bytes->fd);
 	(void)hang_up(p, PCAP_TCP_FAILED);
 }
 

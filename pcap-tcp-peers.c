@@ -207,8 +207,7 @@ report_crowd(struct pcap_tcp_peers *m)
 	    PCAP_TCP_LOG_WARNING, "all %d places of senders are taken, and "
 	    "others wait", PCAP_TCP_MAX_SENDERS))
 		return;
-	if (m->crowded > 1)
-		pcap_tcp_log_number(&line, "times", m->crowded);
+	pcap_tcp_log_times(&line, m->crowded);
 	pcap_tcp_log_end(&line, m->common.log, NULL);
 }
 

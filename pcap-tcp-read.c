@@ -110,8 +110,7 @@ report_absence(struct pcap_tcp *pt)
 	    "the program has not read for %lld seconds",
 	    (long long)(now - left_at) / 1000))
 		return;
-	if (pt->absences > 1)
-		pcap_tcp_log_number(&line, "times", pt->absences);
+	pcap_tcp_log_times(&line, pt->absences);
 	pcap_tcp_log_end(&line, &pt->log, NULL);
 }
 

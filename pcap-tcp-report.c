@@ -157,8 +157,7 @@ pcap_tcp_report_failure(struct pcap_tcp_report *r,
 	}
 	if (due != -1)
 		pcap_tcp_log_number(&line, "retry_ms", (uint64_t)due);
-	if (r->times > 1)
-		pcap_tcp_log_number(&line, "times", r->times);
+	pcap_tcp_log_times(&line, r->times);
 	pcap_tcp_log_end(&line, r->log, r->share);
 }
 
@@ -177,7 +176,6 @@ pcap_tcp_report_stall(struct pcap_tcp_report *r, int64_t ms)
 		return;
 	pcap_tcp_log_text(&line, "peer", r->source->name);
 	pcap_tcp_log_number(&line, "silent_ms", (uint64_t)ms);
-	if (r->stalls > 1)
-		pcap_tcp_log_number(&line, "times", r->stalls);
+	pcap_tcp_log_times(&line, r->stalls);
 	pcap_tcp_log_end(&line, r->log, r->share);
 }
