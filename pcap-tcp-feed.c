@@ -18,7 +18,7 @@
 #define MAX_ROUNDS	32	/* of reads without a handshake that is due */
 
 /* What peers share in a round of reads, so that it stays in the cache. */
-#define SHARED_READ	PCAP_TCP_BUFFER_SIZE
+#define SHARED_READ	(256 * 1024)
 #define MIN_READ	(16 * 1024)	/* and each has at least */
 
 /* With one peer there is nothing to choose between. */
@@ -360,7 +360,7 @@ static void
 set_read_size(struct pcap_tcp_feed *f)
 {
 	unsigned int n = f->peers.ndialed + f->peers.nsenders;
-	size_t size = n > 1 ? SHARED_READ / n : SHARED_READ;
+	size_t size = n > 1 ? SHARED_READ / n : PCAP_TCP_BUFFER_SIZE;
 
 	f->peers.common.read_size = size > MIN_READ ? size : MIN_READ;
 }

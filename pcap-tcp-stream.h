@@ -23,7 +23,7 @@
  * Large enough that a read costs nothing per packet, small enough to stay in
  * the second-level cache from read() to the callback.
  */
-#define PCAP_TCP_BUFFER_SIZE	(256 * 1024)
+#define PCAP_TCP_BUFFER_SIZE	(512 * 1024)
 
 /*
  * A stage may write in front of a packet.  The record's header is there, which

@@ -334,12 +334,12 @@ def test_a_sender_that_stops_in_a_long_record_is_dropped(listening):
 
 def test_long_records_and_a_program_that_is_slow(listening):
     """One after the other, and the buffer never has less than one."""
-    count = 1500
+    count = 1000
     reader = listening(READER, "-t", "100", "-m", "next", "-z", "2000", "-c",
                        str(count), options=",timeout=2,linktype=USBPCAP,"
                        "reconnect=yes")
     peer = sender(reader, header(linktype=249, snaplen=1 << 20))
-    long = record(START, 0, b"\0" * 300000)
+    long = record(START, 0, b"\0" * 600000)
     for _ in range(count):
         peer.send(long)
     assert reader.end() == 0

@@ -508,8 +508,8 @@ def test_all_packets_in_all_ways(tls_server, mode):
 @needs_tls
 def test_a_record_larger_than_the_buffer(tls_server):
     """It ends in the middle of a TLS record that OpenSSL has whole."""
-    big = (1700000000, 0, b"\2" * 262144)
-    data = pcap([big, big]) + ONE
+    big = (1700000000, 0, b"\2" * 524288)
+    data = pcap([big, big], linktype=231, snaplen=0) + ONE
     server = tls_server([data, "go"])
     result = run(READER, "-m", "epoll", "-k", "1", "-c", "3", "-i", "2000",
                  server.device)

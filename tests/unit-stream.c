@@ -441,7 +441,7 @@ the_buffer_grows_for_a_long_record_and_shrinks(void **state)
 static void
 the_buffer_shrinks_only_when_it_may(void **state)
 {
-	const uint32_t caplen = 2 * PCAP_TCP_BUFFER_SIZE, many = 20000;
+	const uint32_t caplen = 2 * PCAP_TCP_BUFFER_SIZE, many = 40000;
 	u_char *buf = malloc(FILE_HEADER + caplen +
 	    (many + 2) * RECORD_HEADER);
 	size_t n;
@@ -489,7 +489,7 @@ all_senders_together_have_a_limit(void **state)
 	bytes_left--;
 	give_long(caplen);
 	assert_over(next_record(), PCAP_TCP_FAILED, ENOMEM,
-	    NAME ": no room for a record of 262160 bytes: the senders together "
+	    NAME ": no room for a record of 524304 bytes: the senders together "
 	    "have all that they may");
 	assert_int_equal(bytes_left, PCAP_TCP_BUFFER_SIZE - 1);
 	bytes_left = ROOM;
