@@ -361,16 +361,6 @@ walk(struct cursor *c, unsigned int next, struct flow *f)
 	}
 }
 
-/*
- * The same whichever end comes first: of a sum.  Mixed once only, ends whose
- * hashes are about the same would fall together toward all others.
- */
-static inline uint64_t
-hash_both(uint64_t a, uint64_t b)
-{
-	return (pcap_tcp_mix(pcap_tcp_mix(a + b)));
-}
-
 static inline uint64_t
 hash_ipv4(const struct flow *f)
 {
@@ -379,7 +369,7 @@ hash_ipv4(const struct flow *f)
 	uint64_t b = (uint64_t)get32(f->addresses + 4) << 32 |
 	    f->destination << 16 | f->protocol;
 
-	return (hash_both(pcap_tcp_hash(&a, 1), pcap_tcp_hash(&b, 1)));
+	return (pcap_tcp_hash_both(&a, &b, 1));
 }
 
 static uint64_t
@@ -390,7 +380,7 @@ hash_ipv6(const struct flow *f)
 	uint64_t b[3] = { get64(f->addresses + 16), get64(f->addresses + 24),
 	    f->destination << 16 | f->protocol };
 
-	return (hash_both(pcap_tcp_hash(a, 3), pcap_tcp_hash(b, 3)));
+	return (pcap_tcp_hash_both(a, b, 3));
 }
 
 static inline unsigned int

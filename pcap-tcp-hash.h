@@ -58,4 +58,16 @@ pcap_tcp_hash(const uint64_t *word, size_t n)
 	return (pcap_tcp_mix(h ^ (g << 32 | g >> 32)));
 }
 
+/*
+ * Of two ends of n words each, the same whichever comes first: of a sum.  Mixed
+ * once only, ends whose hashes are about the same would fall together toward
+ * all others.
+ */
+static inline uint64_t
+pcap_tcp_hash_both(const uint64_t *a, const uint64_t *b, size_t n)
+{
+	return (pcap_tcp_mix(pcap_tcp_mix(pcap_tcp_hash(a, n) +
+	    pcap_tcp_hash(b, n))));
+}
+
 #endif

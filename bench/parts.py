@@ -159,15 +159,20 @@ class Parts:
         stream = self.folder / "flows.pcap"
         sent = write_stream(stream, "64", self.packets, flows=True)
         costs = {}
+        ways = {"loop": [self.reader, "loop", None],
+                "next_ex": [self.reader, "next_ex", None]}
+        if not missing(["tcpdump"]):
+            ways["tcpdump -w"] = ["tcpdump", "-i", None, "-w", "/dev/null"]
         with self._sending("file", stream) as port:
             for _ in range(self.rounds):
                 costs.setdefault("recv", []).append(measure(
                     [[self.reader, "recv", port, 256]], self.ours))
-                for way in ("loop", "next_ex"):
+                for way, words in ways.items():
                     for option in ("", ",fanout=1/1", ",fanout=7/256"):
+                        device = f"tcp:127.0.0.1:{port}{option}"
                         costs.setdefault(way + option, []).append(measure(
-                            [["OURS", self.reader, way,
-                              f"tcp:127.0.0.1:{port}{option}"]], self.ours))
+                            [["OURS", *[word or device for word in words]]],
+                            self.ours))
         stream.unlink()
         if {c.packets for c in costs["loop,fanout=1/1"]} != {sent} or \
                 costs["loop,fanout=7/256"][0].packets > sent / 100:
@@ -177,13 +182,17 @@ class Parts:
         whose = ns["loop,fanout=1/1"] - ns["loop"]
         yield Figure("fan-out", "whose a packet is, CPU", whose, "ns",
                      Target(None, "ns", whose, "≤", 5))
-        for way in ("loop", "next_ex"):
+        for way in ways:
             own, other = ns[f"{way},fanout=1/1"], ns[f"{way},fanout=7/256"]
             yield Figure("fan-out", f"{way}, own packet, CPU", own, "ns")
             yield Figure("fan-out", f"{way}, packet of another, CPU", other,
                          "ns", Target(None, "of an own one's", other / own,
                                       "≤", 0.5))
         yield Figure("fan-out", "recv(), CPU", ns["recv"], "ns")
+        hash_ns = float(run_pipeline([[self.build / "bench/hash"]],
+                                     self.ours)[0].split()[0])
+        yield Figure("fan-out", "the hash of a flow", hash_ns, "ns",
+                     Target(None, "ns", hash_ns, "≤", 5))
 
     def workers(self):
         """Each takes 2 µs a packet, and has a core of its own, which most

@@ -9,6 +9,7 @@
  *	recv		SOURCE is a port: bytes, without libpcap, into a buffer
  *			of so many KiB; a number more: from so many
  *			connections in turn, whose buffers are full each time
+ *	walk		the same, and the length of each packet
  *	loop next_ex	SOURCE is a device, or a file ("-": standard input);
  *			ARGUMENT is a filter
  *	select epoll	SOURCE is a device: non-blocking; all packets at a
@@ -156,7 +157,34 @@ read_bytes(const char *port, size_t size, int n)
 	free(buffers);
 }
 
-/* The same for stamped packets. Records are sent whole, and arrive so. */
+/* And what any reader of packets has to do: one says where the next one is. */
+static void
+walk_packets(const char *port, size_t size)
+{
+	const size_t header = 24, record_header = 16, length = 8;
+	u_char *buffer = malloc(size);
+	int fd = open_socket(port);
+	size_t at, left = 0;
+	uint32_t caplen;
+	ssize_t n;
+
+	if (recv(fd, buffer, header, MSG_WAITALL) != (ssize_t)header)
+		fail("no header");
+	while ((n = recv(fd, buffer + left, size - left, 0)) > 0) {
+		left += (size_t)n;
+		for (at = 0; left >= record_header; packets++) {
+			memcpy(&caplen, buffer + at + length, sizeof(caplen));
+			if (caplen > left - record_header)
+				break;
+			at += record_header + caplen;
+			left -= record_header + caplen;
+		}
+		memmove(buffer, buffer + at, left);
+	}
+	free(buffer);
+}
+
+/* Bytes that are stamped packets: records are sent whole, and arrive so. */
 static void
 read_stamped_bytes(const char *port)
 {
@@ -340,6 +368,8 @@ main(int argc, char **argv)
 	if (strcmp(way, "recv") == 0)
 		read_bytes(source, (size_t)number * 1024,
 		    argc > 4 ? atoi(argv[4]) : 1);
+	else if (strcmp(way, "walk") == 0)
+		walk_packets(source, (size_t)number * 1024);
 	else if (strcmp(way, "latency-recv") == 0)
 		read_stamped_bytes(source);
 	else if (strcmp(way, "handles") == 0)

@@ -124,6 +124,8 @@ def all_ways(build, kib):
 
     return [
         Way(RECV, lambda p, w: [[reader, "recv", p.port, kib]]),
+        Way("recv(), each length", lambda p, w: [
+            [reader, "walk", p.port, kib]]),
         Way("device, pcap_loop", ours("loop"), filters=True),
         Way("device, pcap_next_ex", ours("next_ex"), filters=True),
         Way("device, select + pcap_dispatch", ours("select"), filters=True),
