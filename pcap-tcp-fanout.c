@@ -361,7 +361,8 @@ walk(struct cursor *c, unsigned int next, struct flow *f)
 	}
 }
 
-static inline uint64_t
+/* Called, it would need the flow in memory. */
+__attribute__((always_inline)) static inline uint64_t
 hash_ipv4(const struct flow *f)
 {
 	uint64_t a = (uint64_t)get32(f->addresses) << 32 | f->source << 16 |
