@@ -8,7 +8,6 @@ import shlex
 import socket
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,7 @@ from conftest import (ASAN, BUILD, OURS, READER, SAMPLE, SYSTEM, Program,
                       end_by, free_port, in_namespace, is_listening,
                       let_others_in, need, run, wait_until)
 from pcapfile import header, numbered, pcap, record
-from test_tls import TlsServer, needs_tls, pki  # noqa: F401
+from tls import TlsServer, needs_tls, pki  # noqa: F401
 
 PACKETS = numbered(10)
 STREAM = pcap(PACKETS)

@@ -3,8 +3,7 @@
 import pytest
 
 from conftest import BUILD, READER, SYSTEM, cause, run
-from test_tls import (HAS_TLS, TEN, needs_tls, pki,  # noqa: F401
-                      tls_server)
+from tls import HAS_TLS, TEN, needs_tls, pki, tls_server  # noqa: F401
 
 
 @needs_tls

@@ -11,7 +11,7 @@ import pytest
 from conftest import (BUILD, OURS, READER, SYSTEM, end_by, free_port,
                       need, run, wait_until)
 from pcapfile import header, numbered, pcap, record
-from test_tls import TlsServer, needs_tls, pki  # noqa: F401
+from tls import TlsServer, needs_tls, pki  # noqa: F401
 
 RUN = BUILD / "pcap-tcp-run"
 PACKETS = numbered(10)
