@@ -4,7 +4,10 @@ many a second, and what each costs."""
 import csv
 import sys
 
-import matplotlib
+try:
+    import matplotlib
+except ImportError:
+    sys.exit("no picture: python3-matplotlib is not here")
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402

@@ -157,7 +157,10 @@ read_bytes(const char *port, size_t size, int n)
 	free(buffers);
 }
 
-/* And what any reader of packets has to do: one says where the next one is. */
+/*
+ * And what any reader of packets has to do, as well as the device does it: one
+ * says where the next one is.
+ */
 static void
 walk_packets(const char *port, size_t size)
 {
@@ -173,6 +176,7 @@ walk_packets(const char *port, size_t size)
 	while ((n = recv(fd, buffer + left, size - left, 0)) > 0) {
 		left += (size_t)n;
 		for (at = 0; left >= record_header; packets++) {
+			__builtin_prefetch((void *)((uintptr_t)buffer + at + 512));
 			memcpy(&caplen, buffer + at + length, sizeof(caplen));
 			if (caplen > left - record_header)
 				break;

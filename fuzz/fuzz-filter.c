@@ -21,6 +21,12 @@
 
 #define ROOM	65536
 
+#if (defined(__x86_64__) && defined(__LP64__)) || defined(__aarch64__)
+#define HAS_CODE	1
+#else
+#define HAS_CODE	0
+#endif
+
 /* In front of a program, it clears scratch memory, as libpcap 1.11 does. */
 #define CLEARING	BPF_MEMWORDS
 
@@ -32,6 +38,18 @@ make_edge(void)
 
 	check(p != MAP_FAILED && mprotect(p + ROOM, ROOM, PROT_NONE) == 0);
 	return (p + ROOM);
+}
+
+/* Without a compiler, there would be nothing to find. */
+static void
+check_compiler(void)
+{
+	const struct bpf_insn program = BPF_STMT(BPF_RET | BPF_K, 1);
+	struct pcap_tcp_filter f;
+
+	pcap_tcp_filter_compile(&f, &program, 1);
+	check((f.code != NULL) == HAS_CODE);
+	pcap_tcp_filter_free(&f);
 }
 
 static uint32_t
@@ -79,8 +97,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned int i, n;
 	u_int len;
 
-	if (edge == NULL)
+	if (edge == NULL) {
+		check_compiler();
 		edge = make_edge();
+	}
 	next = data;
 	end = data + size;
 	n = byte() + 1;

@@ -28,12 +28,16 @@ main(int argc, char **argv)
 	struct pcap_pkthdr *h;
 	const unsigned char *data;
 	pcap_t *p = pcap_open_live(argv[argc - 1], 65535, 1, 100, errbuf);
+	struct bpf_program filter;
 	int status;
 
 	if (p == NULL) {
 		fprintf(stderr, "%s\\n", errbuf);
 		return (1);
 	}
+	if (argc > 2 && (pcap_compile(p, &filter, argv[1], 1, 0) != 0 ||
+	    pcap_setfilter(p, &filter) != 0))
+		return (1);
 	while ((status = pcap_next_ex(p, &h, &data)) >= 0) {
 		if (status == 1)
 			printf("%ld.%06ld\\n", (long)h->ts.tv_sec,
@@ -80,7 +84,8 @@ def builds(tmp_path_factory):
 
 
 def reader(compiler, folder):
-    """A program that says when each packet of a device was sniffed."""
+    """A program that says when each packet of a device was sniffed that a
+    filter lets pass, if there is one in front."""
     (folder / "reader.c").write_text(PROGRAM)
     result = run(compiler, "-o", folder / "reader", folder / "reader.c", "-I",
                  folder / "libpcap", "-L", folder / "lib", "-lpcap",
@@ -93,12 +98,13 @@ def times(text):
     return [line.split()[0] for line in text.splitlines() if line]
 
 
-def check_reading(serve, *command):
-    result = run(*command, serve([700, SAMPLE.read_bytes()]).device,
-                 env=SYSTEM)
+def check_reading(serve, *command, words=(), env=SYSTEM):
+    result = run(*command, *words, serve([700, SAMPLE.read_bytes()]).device,
+                 env=env)
     assert (result.returncode, result.stderr) == (0, "end of stream\n")
-    expected = run("tcpdump", "-tt", "-n", "-r", SAMPLE, env=SYSTEM).stdout
-    assert times(result.stdout) == times(expected)
+    expected = run("tcpdump", "-tt", "-n", "-r", SAMPLE, *words,
+                   env=SYSTEM).stdout
+    assert times(result.stdout) == times(expected) != []
 
 
 @long
@@ -125,6 +131,10 @@ def test_arm64(builds, serve, tmp_path):
     assert "AArch64" in result.stdout
     root = tmp_path / "root"
     shutil.copytree(f"/usr/{ARM}/lib", root / "lib", symlinks=True)
-    check_reading(serve, "qemu-aarch64", "-L", root, "-E",
-                  f"LD_LIBRARY_PATH={folder}/lib",
-                  reader(f"{ARM}-gcc", folder))
+    command = ["qemu-aarch64", "-L", root, "-E",
+               f"LD_LIBRARY_PATH={folder}/lib",
+               reader(f"{ARM}-gcc", folder)]
+    check_reading(serve, *command)
+    check_reading(serve, *command, words=["udp port 53"])
+    check_reading(serve, *command, words=["udp port 53"],
+                  env=dict(SYSTEM, PCAP_TCP_JIT="no"))

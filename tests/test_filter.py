@@ -3,6 +3,7 @@ too. What they let pass is compared in test_differential.py, too."""
 
 import ctypes
 import errno
+import os
 import platform
 import re
 import resource
@@ -85,10 +86,10 @@ def test_another_filter_takes_its_place(start, serve):
     assert filter_memory(program) == ["r-xp"]
 
 
-def packets_of(serve, env=OURS, sandbox=None):
+def packets_of(serve, env=OURS, sandbox=None, inside=()):
     device = serve([SAMPLE.read_bytes()]).device
-    result = run(READER, "-p", "-f", FILTER, "-F", "udp", device, env=env,
-                 preexec_fn=sandbox)
+    result = run(*inside, READER, "-p", "-f", FILTER, "-F", "udp", device,
+                 env=env, preexec_fn=sandbox)
     assert (result.returncode, result.stderr) == (0, "")
     return [line for line in result.stdout.splitlines() if line[0] == "P"]
 
@@ -112,6 +113,18 @@ def test_sandboxes(sandbox, serve):
     assert packets_of(serve, sandbox=enter) == expected
 
 
+def test_no_memory_file_may_be_executed(serve):
+    """vm.memfd_noexec, which each PID namespace has."""
+    knob = "/proc/sys/vm/memfd_noexec"
+    if os.getuid() != 0 or not Path(knob).exists():
+        pytest.skip(f"needs root, and {knob}")
+    inside = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c",
+              f'echo 2 > {knob} && exec "$@"', "sh"]
+    if run(*inside, "true").returncode != 0:
+        pytest.skip("no PID namespace can be made here")
+    assert packets_of(serve, inside=inside) == packets_of(serve, WITHOUT)
+
+
 @long
 def test_a_build_may_do_without(tmp_path):
     """Its configure tells libpcap's, and no memory is made executable."""
@@ -131,3 +144,9 @@ def test_a_build_may_do_without(tmp_path):
     assert result.returncode == 0, result.stderr
     assert not re.search("memfd|mmap", run(
         "nm", "-u", tmp_path / "filter.o", env=SYSTEM).stdout)
+    unit = tmp_path / "unit-filter"
+    result = run("gcc", "-O2", "-I", libpcap, "-I", BUILD / "libpcap", "-I",
+                 source, "-o", unit, HERE / "unit-filter.c",
+                 tmp_path / "filter.o", "-lcmocka", env=SYSTEM)
+    assert result.returncode == 0, result.stderr
+    assert run(unit, env=SYSTEM).returncode == 0

@@ -4,8 +4,8 @@
  *
  * unit-filter - machine code comes to the verdicts of libpcap's interpreter
  *
- * PCAP_TCP_VERDICTS in the environment says how many random ones there are;
- * with PCAP_TCP_LONG it is more than usual.
+ * PCAP_TCP_VERDICTS in the environment says how many random ones there are, and
+ * PCAP_TCP_SEED which; with PCAP_TCP_LONG they are more than usual.
  */
 
 #include "unit-filter.h"
@@ -16,7 +16,7 @@
 /* In front of a program, it clears scratch memory, as libpcap 1.11 does. */
 #define CLEARING	BPF_MEMWORDS
 
-static uint64_t seed = 1;
+static uint64_t first_seed = 1, seed;
 static unsigned char *edge;
 
 /* splitmix64: the same on every machine. */
@@ -180,7 +180,8 @@ fail_with(const struct bpf_insn *program, uint32_t n, u_int caplen)
 	for (i = 0; i < n; i++)
 		print_message("{ 0x%02x, %u, %u, 0x%x },\n", program[i].code,
 		    program[i].jt, program[i].jf, program[i].k);
-	fail_msg("another verdict on %u bytes", caplen);
+	fail_msg("PCAP_TCP_SEED=%llu: another verdict on %u bytes",
+	    (unsigned long long)first_seed, caplen);
 }
 
 static void
@@ -257,6 +258,52 @@ loads_end_where_the_packet_does(void **state)
 }
 
 /*
+ * No offset is taken for another one that is equal in 31 or 32 bits, and a
+ * caller may leave anything in the upper halves of its registers.
+ */
+static void
+extreme_offsets(void **state)
+{
+	static const uint32_t extremes[] = {
+		0, 1, 3, 4, 60, 63, 64, 0x3ffffffc, 0x40000000, 0x7ffffffb,
+		0x7ffffffc, 0x7fffffff, 0x80000000, 0x80000001, 0x80000004,
+		0x80000044, 0xbfffffff, 0xc0000000, 0xc0000004, 0xc0000044,
+		0xffffffbf, 0xffffffc0, 0xfffffffb, 0xfffffffc, 0xffffffff
+	};
+	struct bpf_insn program[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+		BPF_STMT(BPF_LDX | BPF_IMM, 0),
+		BPF_STMT(0, 0),
+		BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
+		BPF_STMT(BPF_RET | BPF_A, 0)
+	};
+	const uint64_t garbage = 0xdeadbeef00000000U;
+	struct pcap_tcp_filter f;
+	u_int (*code)(const u_char *, uint64_t, uint64_t);
+	uint32_t i, k, x;
+	u_int caplen;
+
+	(void)state;
+	for (i = 0; i < COUNT(loads) * COUNT(extremes) && HAS_CODE; i++) {
+		program[2].code = loads[i % COUNT(loads)];
+		program[2].k = extremes[i / COUNT(loads)];
+		for (x = 0; x < COUNT(extremes); x++) {
+			program[1].k = extremes[x];
+			pcap_tcp_filter_compile(&f, program, COUNT(program));
+			memcpy(&code, &f.code, sizeof(code));
+			for (k = 0; k <= 8; k++) {
+				caplen = k <= 4 ? k : 56 + k;
+				assert_int_equal(code(edge - caplen,
+				    garbage | caplen, garbage | 77),
+				    bpf_filter(program, edge - caplen, 77,
+				    caplen));
+			}
+			pcap_tcp_filter_free(&f);
+		}
+	}
+}
+
+/*
  * What a load before has shown of the length, it has shown on its own way
  * only.
  */
@@ -292,7 +339,12 @@ ways_meet(void **state)
 static int
 set_up(void **state)
 {
+	const char *chosen = getenv("PCAP_TCP_SEED");
+
 	(void)state;
+	if (chosen != NULL)
+		first_seed = strtoull(chosen, NULL, 10);
+	seed = first_seed;
 	edge = make_edge();
 	return (0);
 }
@@ -303,6 +355,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts_are_the_interpreters),
 		cmocka_unit_test(loads_end_where_the_packet_does),
+		cmocka_unit_test(extreme_offsets),
 		cmocka_unit_test(ways_meet),
 	};
 
