@@ -370,7 +370,8 @@ hash_ipv4(const struct flow *f)
 	uint64_t b = (uint64_t)get32(f->addresses + 4) << 32 |
 	    f->destination << 16 | f->protocol;
 
-	return (pcap_tcp_hash_both(&a, &b, 1));
+	return (pcap_tcp_hash_both(pcap_tcp_hash_word(a),
+	    pcap_tcp_hash_word(b)));
 }
 
 static uint64_t
@@ -381,7 +382,7 @@ hash_ipv6(const struct flow *f)
 	uint64_t b[3] = { get64(f->addresses + 16), get64(f->addresses + 24),
 	    f->destination << 16 | f->protocol };
 
-	return (pcap_tcp_hash_both(a, b, 3));
+	return (pcap_tcp_hash_both(pcap_tcp_hash(a, 3), pcap_tcp_hash(b, 3)));
 }
 
 static inline unsigned int

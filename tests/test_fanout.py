@@ -26,11 +26,33 @@ def mix(x):
     return product >> 64 ^ product & WORDS
 
 
-def hashed(words):
-    h, g = 0x243f6a8885a308d3, 0x13198a2e03707344
-    for word in words:
-        h, g = mix(h ^ word), (g + word) * 0xd1b54a32d192ed03 & WORDS
-    return mix(h ^ (g << 32 & WORDS | g >> 32))
+def rotate(x, bits):
+    return (x << bits | x >> 64 - bits) & WORDS
+
+
+def hash_word(word):
+    h = mix(0x243f6a8885a308d3 ^ word)
+    g = (0x13198a2e03707344 + word) * 0xd1b54a32d192ed03 & WORDS
+    return mix(h ^ rotate(g, 32))
+
+
+def sip_round(a, b, c, d):
+    a, c = a + b & WORDS, c + d & WORDS
+    b, d = rotate(b, 13) ^ a, rotate(d, 16) ^ c
+    a, c = rotate(a, 32) + d & WORDS, c + b & WORDS
+    return a, rotate(b, 17) ^ c, rotate(c, 32), rotate(d, 21) ^ a
+
+
+def siphash(words):
+    """SipHash-1-3 with the key 0."""
+    a, b, c, d = struct.unpack(">4Q", b"somepseudorandomlygeneratedbytes")
+    for word in [*words, len(words) * 8 << 56]:
+        a, b, c, d = sip_round(a, b, c, d ^ word)
+        a ^= word
+    c ^= 0xff
+    for _ in range(3):
+        a, b, c, d = sip_round(a, b, c, d)
+    return a ^ b ^ c ^ d
 
 
 def worker(flow, n):
@@ -40,8 +62,9 @@ def worker(flow, n):
     for address, port in ends:
         address = ip_address(address)
         rest = port << 16 | protocol
-        total += hashed([int(address) << 32 | rest] if address.version == 4
-                        else [int(address) >> 64, int(address) & WORDS, rest])
+        total += hash_word(int(address) << 32 | rest) \
+            if address.version == 4 else siphash(
+                [int(address) >> 64, int(address) & WORDS, rest])
     return 1 + ((mix(mix(total & WORDS)) >> 32) * n >> 32)
 
 

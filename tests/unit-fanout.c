@@ -6,6 +6,7 @@
  */
 
 #include "unit-fanout.h"
+#include "pcap-tcp-hash.h"
 
 #define MILLION	1000000
 
@@ -30,12 +31,12 @@ workers_are_known(void **state)
 		    { 9, 8 } }, 2, 253 },
 		{ { 1, 6, { { 0x20, 1, 0xd, 0xb8, [15] = 1 },
 		    { 0x20, 1, 0xd, 0xb8, [15] = 2 } }, { 1024, 443 } },
-		    2, 139 },
+		    1, 125 },
 		{ { 1, 58, { { 0xfe, 0x80, [15] = 2 },
-		    { 0xfe, 0x80, [15] = 1 } }, { 0, 0 } }, 1, 98 },
+		    { 0xfe, 0x80, [15] = 1 } }, { 0, 0 } }, 2, 192 },
 		{ { 1, 132, { { 0x20, 1, 0xd, 0xb8, [15] = 1 },
 		    { 0x20, 1, 0xd, 0xb8, [15] = 1 } }, { 65535, 1 } },
-		    1, 107 },
+		    2, 136 },
 	};
 	struct packet p;
 	size_t i;
@@ -50,6 +51,17 @@ workers_are_known(void **state)
 			assert_int_equal(worker(&p, 1), 1);
 		}
 	}
+}
+
+/* The values are those of Python's hash(bytes) with PYTHONHASHSEED=0. */
+static void
+several_words_are_hashed_by_siphash(void **state)
+{
+	static const uint64_t words[] = { 1, 2, 3 }, zero = 0;
+
+	(void)state;
+	assert_true(pcap_tcp_hash(&zero, 1) == 0xbd60acb658c79e45U);
+	assert_true(pcap_tcp_hash(words, 3) == 0x8acb65135d8f2da1U);
 }
 
 /* Whatever is around it. */
@@ -363,6 +375,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(workers_are_known),
+		cmocka_unit_test(several_words_are_hashed_by_siphash),
 		cmocka_unit_test(both_directions_are_at_one_worker),
 		cmocka_unit_test(fragments_are_at_one_worker),
 		cmocka_unit_test(fragments_of_a_tunnel_are_at_one_worker),
