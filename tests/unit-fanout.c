@@ -67,7 +67,7 @@ both_directions_are_at_one_worker(void **state)
 		expected = worker(&p, 256);
 		assert_in_range(expected, 1, 256);
 		for (k = 0; k < 3; k++) {
-			build(&p, &f, k % 2 == 0, 0);
+			build(&p, &f, k % 2 == 0, k == 2 ? ATOMIC_FRAGMENT : 0);
 			wrap(&p, 3);
 			assert_int_equal(worker(&p, 256), expected);
 		}
@@ -330,7 +330,7 @@ workers_together_have_each_packet_once(void **state)
 	for (n = 0; n < MILLION; n += BATCH) {
 		for (i = 0; i < BATCH; i++) {
 			f = any_flow();
-			build(&p[i], &f, 0, (int)any(3));
+			build(&p[i], &f, 0, (int)any(4));
 			wrap(&p[i], 3);
 			if (p[i].ethertype != ETHERNET)
 				put_ethernet(&p[i]);

@@ -21,7 +21,8 @@
 #define ROOM		2048
 #define ETHERNET	0x6558
 
-enum { FIRST_FRAGMENT = 1, LATER_FRAGMENT = 2 };
+/* An atomic one is the whole datagram, of IPv6 (RFC 6946). */
+enum { FIRST_FRAGMENT = 1, LATER_FRAGMENT, ATOMIC_FRAGMENT };
 
 struct test_flow {
 	int is_ipv6;
@@ -142,8 +143,9 @@ put_ipv6(struct packet *p, const struct test_flow *f, int from, int fragment)
 		h = put(p, 8, 1);
 		h[0] = (unsigned char)(fragment == LATER_FRAGMENT ? any(256) :
 		    next);
-		put16(h + 2, fragment == FIRST_FRAGMENT ? any(2) :
-		    (1 + any(8191)) << 3 | any(2));
+		put16(h + 2, any(4) << 1 | (fragment == FIRST_FRAGMENT ? 1 :
+		    fragment == LATER_FRAGMENT ?
+		    (1 + any(8191)) << 3 | any(2) : 0));
 		next = 44;
 	}
 	for (i = any(2) == 0 ? (int)any(4) : 0; i > 0; i--) {
@@ -206,7 +208,7 @@ put_outer(struct packet *p, unsigned int protocol)
 	struct test_flow outer = any_flow();
 
 	outer.protocol = protocol;
-	put_ip(p, &outer, 0, 0);
+	put_ip(p, &outer, 0, any(4) == 0 ? ATOMIC_FRAGMENT : 0);
 }
 
 static void
