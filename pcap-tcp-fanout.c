@@ -23,7 +23,7 @@
 /* Assigned Internet Protocol Numbers (IANA). */
 enum {
 	HOP_BY_HOP = 0, IP_IN_IP = 4, TCP = 6, UDP = 17, DCCP = 33,
-	IPV6_IN_IP = 41, ROUTING = 43, GRE = 47, AH = 51,
+	IPV6_IN_IP = 41, ROUTING = 43, FRAGMENT = 44, GRE = 47, AH = 51,
 	DESTINATION = 60, SCTP = 132, MOBILITY = 135, UDP_LITE = 136
 };
 
@@ -284,7 +284,8 @@ walk_ipv4(struct cursor *c, struct flow *f)
 
 /*
  * RFC 8200, 4.  A fragment's protocol is 44: its header names another one, but
- * only the first fragment's counts, and a hostile sender's differ.
+ * only the first fragment's counts, and a hostile sender's differ.  One that is
+ * the first and the last is the whole datagram (RFC 6946).
  */
 static unsigned int
 walk_ipv6(struct cursor *c, struct flow *f)
@@ -301,12 +302,14 @@ walk_ipv6(struct cursor *c, struct flow *f)
 	for (i = 0; i < MAX_HEADERS; i++) {
 		next = f->protocol;
 		if (next != HOP_BY_HOP && next != ROUTING && next != AH &&
-		    next != DESTINATION && next != MOBILITY)
+		    next != DESTINATION && next != MOBILITY && next != FRAGMENT)
 			return (walk_transport(c, f));
-		if (c->left < 8)
+		if (c->left < 8 ||
+		    (next == FRAGMENT && (get16(c->p + 2) & 0xfff9) != 0))
 			return (NOTHING);
 		f->protocol = c->p[0];
-		size = next == AH ? ((size_t)c->p[1] + 2) * 4 :
+		size = next == FRAGMENT ? 8 :
+		    next == AH ? ((size_t)c->p[1] + 2) * 4 :
 		    ((size_t)c->p[1] + 1) * 8;
 		if (!skip(c, size))
 			return (NOTHING);

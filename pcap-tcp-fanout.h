@@ -4,8 +4,9 @@
  *
  * pcap-tcp-fanout.h - which of N workers a packet is for
  *
- * Both directions of a flow, and all fragments of a datagram, are for the same
- * one, on every machine.  A packet's flow is the innermost that can be seen:
+ * Both directions of a flow are for the same one, on every machine, and so are
+ * all fragments of a datagram: for that of the addresses, where the rest of
+ * their flow need not be.  A packet's flow is the innermost that can be seen:
  * through VLAN and MPLS tags, PPPoE, IPv6 extension headers, IP in IP, GRE,
  * VXLAN, GENEVE and GTP-U.  Pure; safe in any thread.
  */
@@ -26,7 +27,8 @@
  * * 2^32 + port * 2^16 + protocol, or pcap_tcp_hash() of three words, the two
  * halves of an IPv6 address and port * 2^16 + protocol.  Without ports, as
  * for ICMP and ESP, these are 0; for fragments, too, and an IPv6 fragment's
- * protocol is that of its fragment header, 44.
+ * protocol is that of its fragment header, 44.  With offset 0 and none to
+ * follow, it is no fragment: that header is skipped.
  */
 unsigned int pcap_tcp_fanout_worker(const unsigned char *data, size_t length,
     unsigned int ethertype, unsigned int n);

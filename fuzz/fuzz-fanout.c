@@ -5,8 +5,9 @@
  * fuzz-fanout - a libFuzzer target: whose packet it is, whatever is in it
  *
  * The input is a number of workers, a link type and a packet.  No byte behind
- * the packet is read, exactly one worker has it, and the same one if its outer
- * IPv4 addresses are swapped, of a fragment, which goes by them.
+ * the packet is read, exactly one worker has it, and the same one if its two
+ * ends are swapped: the outer IPv4 addresses of a fragment, which goes by them,
+ * and of TCP without options the ports, too.
  */
 
 #include <stdint.h>
@@ -37,21 +38,36 @@ count(int dlt, unsigned int n, unsigned char *data, size_t size,
 	return (times);
 }
 
-/* With the addresses of an IPv4 fragment swapped. */
 static void
-swap_fragment(int dlt, unsigned int n, unsigned char *data, size_t size,
+swap(unsigned char *p, size_t n)
+{
+	unsigned char first[4];
+
+	memcpy(first, p, n);
+	memcpy(p, p + n, n);
+	memcpy(p + n, first, n);
+}
+
+/* With the ends of IPv4 swapped, where it is seen what they are. */
+static void
+swap_ends(int dlt, unsigned int n, unsigned char *data, size_t size,
     unsigned int worker)
 {
 	unsigned int ethertype, swapped = 0;
 	unsigned char *ip = data + pcap_tcp_link_network(dlt, data, size,
-	    &ethertype), address[4];
+	    &ethertype);
+	int is_fragment;
 
-	if (ethertype != 0x0800 || size - (size_t)(ip - data) < 20 ||
-	    (ip[6] & 0x20) == 0)
+	size -= (size_t)(ip - data);
+	if (ethertype != 0x0800 || size < 20)
 		return;
-	memcpy(address, ip + 12, 4);
-	memcpy(ip + 12, ip + 16, 4);
-	memcpy(ip + 16, address, 4);
+	is_fragment = (ip[6] & 0x3f) != 0 || ip[7] != 0;
+	if (!is_fragment && (ip[0] != 0x45 || ip[9] != 6))
+		return;
+	swap(ip + 12, 4);
+	if (!is_fragment && size >= 24)
+		swap(ip + 20, 2);
+	size += (size_t)(ip - data);
 	check(count(dlt, n, data, size, &swapped) == 1 && swapped == worker);
 }
 
@@ -77,7 +93,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 0)
 		memcpy(copy, next, size);
 	check(count(dlt, n, copy, size, &worker) == 1);
-	swap_fragment(dlt, n, copy, size, worker);
+	swap_ends(dlt, n, copy, size, worker);
 	free(copy);
 	return (0);
 }

@@ -79,7 +79,7 @@ both_directions_are_at_one_worker(void **state)
 		expected = worker(&p, 256);
 		assert_in_range(expected, 1, 256);
 		for (k = 0; k < 3; k++) {
-			build(&p, &f, k % 2 == 0, 0);
+			build(&p, &f, k % 2 == 0, k == 2 ? ATOMIC_FRAGMENT : 0);
 			wrap(&p, 3);
 			assert_int_equal(worker(&p, 256), expected);
 		}
@@ -137,23 +137,29 @@ fragments_of_a_tunnel_are_at_one_worker(void **state)
 	}
 }
 
-/* Random flows, and such as networks have: one after the other. */
+/*
+ * Random flows of IPv4 and IPv6, and such as networks have: one after the
+ * other.  3 % of 1/64 are more than five standard deviations.
+ */
 static void
 each_worker_has_its_share(void **state)
 {
 	static unsigned int count[65][65];
 	struct test_flow f;
 	struct packet p;
-	unsigned int i, n, k, kind;
+	unsigned int i, n, k, kind, step;
 
 	(void)state;
-	for (kind = 0; kind < 3; kind++) {
+	for (kind = 0; kind < 4; kind++) {
 		memset(count, 0, sizeof(count));
-		for (i = 0; i < MILLION; i++) {
-			f = any_flow();
-			f.protocol = 6;
-			f.is_ipv6 = kind == 2;
-			if (kind > 0) {
+		step = kind % 3 == 0 ? 1 : 31;
+		for (i = 0; i < 2 * MILLION; i++) {
+			do {
+				f = any_flow();
+			} while (!has_ports(&f));
+			f.is_ipv6 = kind >= 2;
+			if (kind % 3 != 0) {
+				f.protocol = 6;
 				memset(f.address, 0, sizeof(f.address));
 				f.address[0][0] = f.address[1][0] = 10;
 				put16(f.address[0] + (kind == 1 ? 2 : 14),
@@ -162,14 +168,14 @@ each_worker_has_its_share(void **state)
 				f.port[1] = 443;
 			}
 			build(&p, &f, 0, 0);
-			for (n = 2; n <= 64; n += kind == 0 ? 1 : 31)
+			for (n = 2; n <= 64; n += step)
 				count[n][worker(&p, n)]++;
 		}
-		for (n = 2; n <= 64; n += kind == 0 ? 1 : 31) {
+		for (n = 2; n <= 64; n += step) {
 			for (k = 1; k <= n; k++)
 				assert_in_range(count[n][k],
-				    97 * (MILLION / n) / 100,
-				    103 * (MILLION / n) / 100);
+				    97 * (2 * MILLION / n) / 100,
+				    103 * (2 * MILLION / n) / 100);
 		}
 	}
 }
@@ -342,7 +348,7 @@ workers_together_have_each_packet_once(void **state)
 	for (n = 0; n < MILLION; n += BATCH) {
 		for (i = 0; i < BATCH; i++) {
 			f = any_flow();
-			build(&p[i], &f, 0, (int)any(3));
+			build(&p[i], &f, 0, (int)any(4));
 			wrap(&p[i], 3);
 			if (p[i].ethertype != ETHERNET)
 				put_ethernet(&p[i]);
@@ -370,6 +376,180 @@ workers_together_have_each_packet_once(void **state)
 	}
 }
 
+static unsigned int
+worker_of_flow(const struct test_flow *f)
+{
+	struct packet p;
+
+	build(&p, f, 0, 0);
+	return (worker(&p, 256));
+}
+
+/* What an IP header begins with says whether it is one. */
+static void
+damaged_headers_have_no_flow(void **state)
+{
+	struct test_flow f;
+	struct packet p;
+	unsigned int i, first;
+
+	(void)state;
+	for (i = 0; i < 100; i++) {
+		f = any_flow();
+		build(&p, &f, 0, 0);
+		for (first = 0; first < 256; first++) {
+			if (first >> 4 == (f.is_ipv6 ? 6 : 4) &&
+			    (f.is_ipv6 || (first & 15) >= 5))
+				continue;
+			p.data[0] = (unsigned char)first;
+			assert_int_equal(worker(&p, 256), 1);
+		}
+	}
+}
+
+/* What is behind an IPv4 header of its own, and which byte is damaged how. */
+static const struct {
+	unsigned int protocol;
+	unsigned char header[32];
+	size_t size, at;
+	unsigned char value;
+} damages[] = {
+	/* IPv4 itself, its version and its length */
+	{ 4, { 0 }, 0, 0, 0x55 },
+	{ 4, { 0 }, 0, 0, 0x44 },
+	/* VXLAN's flag and its reserved byte */
+	{ 17, { 0x80, 0, 0x12, 0xb5, [8] = 8, [28] = 8 }, 30, 8, 0xf7 },
+	{ 17, { 0x80, 0, 0x12, 0xb5, [8] = 8, [28] = 8 }, 30, 15, 1 },
+	/* GENEVE's version */
+	{ 17, { 0x80, 0, 0x17, 0xc1, [10] = 8 }, 16, 8, 0x40 },
+	/* GTP-U's version, its type, and an extension's length */
+	{ 17, { 0x80, 0, 8, 0x68, [8] = 0x30, 255 }, 16, 8, 0x50 },
+	{ 17, { 0x80, 0, 8, 0x68, [8] = 0x30, 255 }, 16, 9, 1 },
+	{ 17, { 0x80, 0, 8, 0x68, [8] = 0x34, 255, [19] = 0x85, 1 }, 24, 20,
+	    0 },
+	/* GRE with routing, and of a version that there is not */
+	{ 47, { 0, 0, 8 }, 4, 0, 0x40 },
+	{ 47, { 0, 0, 8 }, 4, 1, 2 },
+};
+
+/* They are not gone into; as they were before, they are. */
+static void
+damaged_tunnels_go_by_their_ends(void **state)
+{
+	struct test_flow inner, tunnel;
+	unsigned int i, k, outside, inside;
+	struct packet p;
+	unsigned char *h;
+
+	(void)state;
+	for (i = 0; i < 100 * sizeof(damages) / sizeof(damages[0]); i++) {
+		k = i % (sizeof(damages) / sizeof(damages[0]));
+		inner = any_flow();
+		tunnel = any_flow();
+		inner.is_ipv6 = tunnel.is_ipv6 = 0;
+		tunnel.protocol = damages[k].protocol;
+		tunnel.port[0] = 0x8000;
+		tunnel.port[1] = (unsigned int)damages[k].header[2] << 8 |
+		    damages[k].header[3];
+		/* The other way, its port is not the one that it is sent to. */
+		build(&p, &tunnel, 1, has_ports(&tunnel) ? 0 : LATER_FRAGMENT);
+		outside = worker(&p, 256);
+		inside = worker_of_flow(&inner);
+		build(&p, &inner, 0, 0);
+		h = put(&p, damages[k].size, 0);
+		memcpy(h, damages[k].header, damages[k].size);
+		put_ip(&p, &tunnel, 0, 0);
+		assert_int_equal(worker(&p, 256), inside);
+		h[damages[k].at] = damages[k].value;
+		assert_int_equal(worker(&p, 256), outside);
+	}
+}
+
+/* Within options or ports, the addresses and the protocol are left. */
+static void
+cut_ipv4_goes_by_addresses(void **state)
+{
+	struct test_flow f;
+	struct packet p;
+	unsigned int i, with, without;
+	size_t size, header;
+
+	(void)state;
+	for (i = 0; i < 1000; i++) {
+		f = any_flow();
+		f.is_ipv6 = 0;
+		with = worker_of_flow(&f);
+		build(&p, &f, 1, 0);
+		header = (size_t)(p.data[0] & 15) * 4;
+		f.port[0] = f.port[1] = 0;
+		without = worker_of_flow(&f);
+		for (size = 0; size <= length(&p); size++)
+			assert_int_equal(pcap_tcp_fanout_worker(p.data, size,
+			    0x0800, 256), size < 20 ? 1 :
+			    size < header + 4 ? without : with);
+	}
+}
+
+/*
+ * TCP behind one extension header: the size of that, whose length counts as 1,
+ * where it has one.
+ */
+static size_t
+build_extension(struct packet *p, const struct test_flow *f, unsigned int kind)
+{
+	size_t size = kind == 44 ? 8 : kind == 51 ? 12 : 16;
+	struct test_flow outer = *f;
+	unsigned char *h;
+
+	outer.protocol = kind;
+	do {
+		p->data = p->room + ROOM;
+		h = put(p, 4, 0);
+		put16(h, f->port[0]);
+		put16(h + 2, f->port[1]);
+		h = put(p, size, 0);
+		h[0] = (unsigned char)f->protocol;
+		h[1] = 1;
+		put_ip(p, &outer, 0, 0);
+	} while (length(p) != 40 + size + 4);
+	return (size);
+}
+
+/* Within an extension header, its own protocol is left, or the next one. */
+static void
+cut_ipv6_goes_by_addresses(void **state)
+{
+	static const unsigned char kinds[] = { 44, 0, 43, 51, 60, 135 };
+	struct test_flow f;
+	struct packet p;
+	unsigned int i, expected[4], ones = 0;
+	size_t size, extension;
+
+	(void)state;
+	for (i = 0; i < 600; i++) {
+		f = any_flow();
+		f.is_ipv6 = 1;
+		f.protocol = 6;
+		expected[0] = 1;
+		expected[3] = worker_of_flow(&f);
+		extension = build_extension(&p, &f, kinds[i % 6]);
+		expected[1] = pcap_tcp_fanout_worker(p.data, 40, 0x86dd, 256);
+		ones += expected[1] == 1;
+		f.port[0] = f.port[1] = 0;
+		expected[2] = worker_of_flow(&f);
+		for (size = 0; size <= length(&p); size++)
+			assert_int_equal(pcap_tcp_fanout_worker(p.data, size,
+			    0x86dd, 256), expected[(size >= 40) +
+			    (size >= 48) + (size == 44 + extension)]);
+		if (i % 6 != 0)
+			continue;
+		build(&p, &f, 1, FIRST_FRAGMENT);
+		assert_int_equal(worker(&p, 256), expected[1]);
+	}
+	/* One in 256 by chance. */
+	assert_in_range(ones, 0, 20);
+}
+
 int
 main(void)
 {
@@ -384,6 +564,10 @@ main(void)
 		cmocka_unit_test(no_ends_are_known_to_fall_together),
 		cmocka_unit_test(padding_is_no_port),
 		cmocka_unit_test(packets_are_cut),
+		cmocka_unit_test(damaged_headers_have_no_flow),
+		cmocka_unit_test(damaged_tunnels_go_by_their_ends),
+		cmocka_unit_test(cut_ipv4_goes_by_addresses),
+		cmocka_unit_test(cut_ipv6_goes_by_addresses),
 		cmocka_unit_test(workers_together_have_each_packet_once),
 	};
 

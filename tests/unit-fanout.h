@@ -21,7 +21,8 @@
 #define ROOM		2048
 #define ETHERNET	0x6558
 
-enum { FIRST_FRAGMENT = 1, LATER_FRAGMENT = 2 };
+/* An atomic one is the whole datagram, of IPv6 (RFC 6946). */
+enum { FIRST_FRAGMENT = 1, LATER_FRAGMENT, ATOMIC_FRAGMENT };
 
 struct test_flow {
 	int is_ipv6;
@@ -142,8 +143,9 @@ put_ipv6(struct packet *p, const struct test_flow *f, int from, int fragment)
 		h = put(p, 8, 1);
 		h[0] = (unsigned char)(fragment == LATER_FRAGMENT ? any(256) :
 		    next);
-		put16(h + 2, fragment == FIRST_FRAGMENT ? any(2) :
-		    (1 + any(8191)) << 3 | any(2));
+		put16(h + 2, any(4) << 1 | (fragment == FIRST_FRAGMENT ? 1 :
+		    fragment == LATER_FRAGMENT ?
+		    (1 + any(8191)) << 3 | any(2) : 0));
 		next = 44;
 	}
 	for (i = any(2) == 0 ? (int)any(4) : 0; i > 0; i--) {
@@ -206,7 +208,7 @@ put_outer(struct packet *p, unsigned int protocol)
 	struct test_flow outer = any_flow();
 
 	outer.protocol = protocol;
-	put_ip(p, &outer, 0, 0);
+	put_ip(p, &outer, 0, any(4) == 0 ? ATOMIC_FRAGMENT : 0);
 }
 
 static void
@@ -229,16 +231,21 @@ put_tag(struct packet *p)
 	p->ethertype = tags[any(3)];
 }
 
+/* IP's protocol, of one byte or two. */
+static void
+put_ppp(struct packet *p)
+{
+	*put(p, 1, 0) = p->ethertype == 0x0800 ? 0x21 : 0x57;
+	if (any(2))
+		(void)put(p, 1, 0);
+}
+
 static void
 put_pppoe(struct packet *p)
 {
-	unsigned int protocol = p->ethertype == 0x0800 ? 0x21 : 0x57;
-
 	if (!is_ip(p))
 		return;
-	*put(p, 1, 0) = (unsigned char)protocol;
-	if (any(2))
-		(void)put(p, 1, 0);
+	put_ppp(p);
 	(void)put(p, 6, 1);
 	p->ethertype = 0x8864;
 }
@@ -283,7 +290,28 @@ put_gre(struct packet *p)
 		(void)put(p, 4, 1);
 	h = put(p, 4, 0);
 	h[0] = (unsigned char)((flags & 4) << 5 | (flags & 3) << 4);
+	h[1] = (unsigned char)(any(2) << 7);	/* reserved */
 	put16(h + 2, ethertype);
+	put_outer(p, 47);
+}
+
+/* RFC 2637: GRE of version 1, with a key and perhaps the other two numbers. */
+static void
+put_pptp(struct packet *p)
+{
+	unsigned int sequence = any(2), acknowledgment = any(2);
+	unsigned char *h;
+
+	if (!is_ip(p))
+		return;
+	put_ppp(p);
+	if (any(2))
+		put16(put(p, 2, 0), 0xff03);
+	(void)put(p, (sequence + acknowledgment) * 4, 1);
+	h = put(p, 8, 1);
+	h[0] = (unsigned char)(0x20 | sequence << 4);
+	h[1] = (unsigned char)(acknowledgment << 7 | 1);
+	put16(h + 2, 0x880b);
 	put_outer(p, 47);
 }
 
@@ -343,7 +371,8 @@ static void
 wrap(struct packet *p, unsigned int most)
 {
 	static void (*const layers[])(struct packet *) = { put_tag, put_pppoe,
-	    put_mpls, put_ip_in_ip, put_gre, put_vxlan, put_geneve, put_gtp_u };
+	    put_mpls, put_ip_in_ip, put_gre, put_pptp, put_vxlan, put_geneve,
+	    put_gtp_u };
 	unsigned int n = any(most + 1);
 
 	for (; n > 0; n--)
