@@ -108,7 +108,8 @@ class Parts:
 
     def scale(self):
         """Sources merged, and what recv() from as many costs, which is the
-        kernel's; what opening them costs is taken off."""
+        kernel's, in the sizes that the device reads; what opening them costs
+        is taken off."""
         empty = self.folder / "source-empty.pcap"
         empty.write_bytes(HEADER)
         costs, opening, totals, recv = {}, {}, {}, {}
@@ -123,7 +124,8 @@ class Parts:
                               self._device(at, sources)]], self.ours))
                     recv.setdefault(sources, []).append(measure(
                         [[self.reader, "recv", port,
-                          max(256 // sources, 16), sources]], self.ours).cpu)
+                          512 if sources == 1 else max(256 // sources, 16),
+                          sources]], self.ours).cpu)
             if {c.packets for c in costs[sources]} != {totals[sources]}:
                 raise RuntimeError(f"{sources} sources: lost packets")
             for file in files:
