@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 import traffic
-from conftest import (LIMIT, READER, SAMPLE, SYSTEM, cause, free_port, in_namespace,
-                      need, run, stats)
-from framing import (cooked, cooked_v2, hdlc, null, null_of_the_other_order,
-                     ppp, raw)
+from conftest import (LIMIT, OURS, READER, SAMPLE, SYSTEM, Server, cause,
+                      free_port, in_namespace, need, run, stats)
+from framing import IP_KINDS, KINDS, is_ipv4, of_ip
 from pcapfile import header, numbered, packets, pcap
 
 WORDS = 2**64 - 1
@@ -83,16 +82,32 @@ def ethernet(kind, payload):
                        kind) + payload
 
 
+def sctp(i):
+    """A packet of an association, in one of its directions."""
+    ends = [(1, 3000 + i), (2, 38412)]
+    if i % 2:
+        ends.reverse()
+    hosts, ports = zip(*ends)
+    segment = struct.pack(">HHII", *ports, 7, 0) + b"\x0b\0\0\4"
+    if i < 10:
+        return traffic.ipv4(*(f"203.0.113.{h}" for h in hosts), 132, segment)
+    return ethernet(0x86dd, struct.pack(
+        ">IHBB16s16s", 6 << 28, len(segment), 132, 64,
+        *(ip_address(f"2001:db8::{h}").packed for h in hosts)) + segment)
+
+
 def tunnels():
-    """The traffic, each packet in the next kind of tunnel. IPv4 only."""
+    """The traffic and some SCTP, each packet in the next kind of tunnel. Each
+    kind has IPv4 and IPv6 inside."""
     around = [
         lambda f: f[:12] + b"\x81\0\0\5" + f[12:],
         lambda f: f[:12] + b"\x88\xa8\0\5\x81\0\0\6" + f[12:],
         lambda f: ethernet(0x8864, struct.pack(
-            ">BBHHH", 0x11, 0, 7, len(f) - 12, 0x21) + f[14:]),
+            ">BBHHH", 0x11, 0, 7, len(f) - 12,
+            0x21 if is_ipv4(f) else 0x57) + f[14:]),
         lambda f: ethernet(0x8847, b"\0\1\0\x40\0\2\1\x40" + f[14:]),
-        lambda f: ethernet(0x800, ipv4(4, f[14:])),
-        lambda f: ethernet(0x800, ipv4(47, b"\0\0\x08\0" + f[14:])),
+        lambda f: ethernet(0x800, ipv4(4 if is_ipv4(f) else 41, f[14:])),
+        lambda f: ethernet(0x800, ipv4(47, b"\0\0" + f[12:])),
         lambda f: ethernet(0x800, ipv4(47, b"\x30\0\x65\x58\0\0\0\1\0\0\0\2" +
                                        f)),
         lambda f: ethernet(0x800, datagram(4789, b"\x08\0\0\0\0\0\7\0" + f)),
@@ -101,7 +116,8 @@ def tunnels():
         lambda f: ethernet(0x800, datagram(2152, struct.pack(
             ">BBHI", 0x30, 255, len(f) - 14, 7) + f[14:])),
     ]
-    inner = [p for p in TRAFFIC if p[2][12:14] == b"\x08\0"]
+    inner = of_ip(TRAFFIC)
+    inner += [(*inner[-1][:2], sctp(i)) for i in range(20)]
     return [(sec, usec, around[i % len(around)](frame))
             for i, (sec, usec, frame) in enumerate(inner)]
 
@@ -125,15 +141,17 @@ def as_ethernet(found):
     return pcap(found)
 
 
-# Everything that the tests have, as link types have it.
+# Everything that the tests have, as link types have it. A program that reads a
+# file does not try the other byte order of DLT_LOOP, which has but one.
 CAPTURES = {
     "sample": SAMPLE.read_bytes,
     "traffic": lambda: as_ethernet(TRAFFIC),
     "numbered": lambda: as_ethernet(numbered(1000)),
     "tunnels": lambda: as_ethernet(tunnels()),
     "fragments": lambda: as_ethernet(fragments()),
-    **{kind.__name__: lambda kind=kind: kind(TRAFFIC) for kind in (
-        cooked, cooked_v2, raw, null, null_of_the_other_order, ppp, hdlc)},
+    **{name: lambda kind=kind: kind(TRAFFIC)
+       for name, kind in {**KINDS, **IP_KINDS}.items()
+       if name != "loop_of_the_other_order"},
 }
 
 FIELDS = ("frame.protocols", "ip.src", "ip.dst", "ip.proto", "ip.flags.mf",
@@ -147,7 +165,8 @@ def flow(values):
     quotes is not inside."""
     field = dict(zip(FIELDS, (v.split(",") for v in values)))
     # tshark 4.4 does not name IP where it is in MPLS.
-    layers = re.sub("mpls:(?!ip)", "mpls:ip:", values[0]).split(":")
+    inner = "ip" if field["ip.src"] != [""] else "ipv6"
+    layers = re.sub("mpls:(?!ip)", f"mpls:{inner}:", values[0]).split(":")
     for name in ("icmp", "icmpv6"):
         if name in layers:
             layers = layers[:layers.index(name)]
@@ -331,6 +350,66 @@ def test_so_does_what_fails():
     result = run(READER, "-o", "-20", device)
     assert "LEAK descriptors=0 bytes=0\n" in result.stdout, result
     assert "Connection refused" in cause(device)
+
+
+def named(tmp_path, *lines):
+    """An environment with these named devices."""
+    path = tmp_path / "devices"
+    path.write_text("\n".join(lines) + "\n")
+    return dict(OURS, PCAP_TCP_DEVICES=str(path))
+
+
+def test_named_devices(serve, start, tmp_path):
+    """One name for all workers, and a name for each."""
+    count = parts(100, 2)
+    server = serve(*[[pcap(flows()), "hold"]] * 4)
+    env = named(tmp_path, f"tap {server.device},fanout=2",
+                *(f"tap{k} {server.device},fanout={k}/2" for k in (1, 2)))
+
+    def worker_of(name, k):
+        program = start(READER, "-p", name, env=env)
+        program.wait_for("^P ", count=count[k])
+        return program
+
+    handed_out = [worker_of("tap", k) for k in (1, 2)]
+    assert len(names(*handed_out)) == 2
+    third = run(READER, "-p", "tap", env=env)
+    assert refusal(2) in third.stdout
+    assert printed(third.stdout.splitlines()) == []
+    written_down = [worker_of(f"tap{k}", k) for k in (1, 2)]
+    assert names(*written_down) == []
+    assert server.connections == 4
+    for one, other in zip(handed_out, written_down):
+        assert printed(one.lines) == printed(other.lines)
+    whole = run(READER, "-p", serve([pcap(flows())]).device).stdout
+    assert sorted(sum((printed(p.lines) for p in handed_out), [])) == \
+        sorted(printed(whole.splitlines()))
+
+
+def test_who_reconnects_keeps_the_number(serve, start):
+    """While its sender is away, too: nobody else gets it."""
+    count = parts(100, 2)
+    server = serve([pcap(flows()), "hold"], [pcap(flows()), "go", "fin"])
+    device = f"{server.device},reconnect=yes,fanout=2"
+    programs = []
+    for k in (1, 2):
+        programs.append(start(READER, "-p", device,
+                              env=dict(OURS, PCAP_TCP_LOG="stderr")))
+        programs[-1].wait_for("^P ", count=count[k])
+    taken, sets = names(*programs), [printed(p.lines) for p in programs]
+    assert len(taken) == 2
+    server.go()
+    programs[1].wait_for(" lost 127", lines=programs[1].errors)
+    assert cause(device) == refusal(2)
+    again = Server([pcap(flows()), "hold"], port=server.port)
+    try:
+        programs[1].wait_for("^P ", count=2 * count[2])
+        assert names(*programs) == taken
+        assert cause(device) == refusal(2)
+        assert [printed(p.lines) for p in programs] == [sets[0], sets[1] * 2]
+        assert (server.connections, again.connections) == (2, 1)
+    finally:
+        again.stop()
 
 
 def test_a_child_has_the_number_too(serve, start):

@@ -1,5 +1,6 @@
 """The manual pages."""
 
+import configparser
 import re
 import sys
 
@@ -84,3 +85,29 @@ def test_every_option_and_scheme_is_there():
     assert "timeout" in options
     for option in options:
         assert f"Cm {option}" in page
+
+
+def test_zeeks_workers_are_whole_sections():
+    """With what zeekctl asks of a node in node.cfg: its type and host, and
+    for several processes their number, a method, and as many interfaces."""
+    page = (SOURCE / "man" / "pcap-tcp.7.in").read_text()
+    methods = set()
+    for text in re.findall(r"(?s)\.Bd -literal[^\n]*\n(.*?)\.Ed", page):
+        if "lb_" not in text and "type=worker" not in text:
+            continue
+        file = configparser.ConfigParser()
+        file.read_string(text)
+        for node in (file[name] for name in file.sections()):
+            keys = {"type", "host"}
+            if "lb_procs" in node:
+                keys |= {"lb_procs", "lb_method"}
+                methods.add(node["lb_method"])
+            if node.get("lb_method") == "interfaces":
+                keys.add("lb_interfaces")
+                assert len(node["lb_interfaces"].split(",")) == \
+                    int(node["lb_procs"])
+            else:
+                keys.add("interface")
+            assert set(node) == keys
+            assert node["type"] == "worker"
+    assert methods == {"custom", "interfaces"}

@@ -20,7 +20,7 @@ from framing import IP_KINDS, KINDS
 from pcapfile import header, pcap, record
 
 DNS = 126  # packets of the traffic to or from port 53
-COMPARED = "alert", "flow", "dns", "http", "tls"
+COMPARED = "alert", "flow", "dns", "http", "tls", "ftp", "sip", "dhcp"
 # What differs from run to run by its nature.
 RUN = "flow_id", "in_iface", "pcap_cnt", "pcap_filename", "capture_file"
 
@@ -327,30 +327,46 @@ def test_a_named_device_in_its_configuration(suricata, log, serve, start):
         {"sensor1"}
 
 
+def four_threads(suricata, log, start, server, runmode, option=""):
+    """Suricata with four threads of one device, which have all packets."""
+    original = (suricata.parent / "etc/suricata/suricata.yaml").read_text()
+    path = log / "suricata.yaml"
+    path.write_text(original.replace(
+        "pcap:\n  - interface: eth0\n",
+        f"pcap:\n  - interface: {server.device}{option}\n    threads: 4\n"))
+    # It has no more threads than this times the CPUs.
+    ratio = "threading.detect-thread-ratio=4"
+    program = start(*command(suricata, "--pcap", "--runmode", runmode,
+                             "--set", ratio, "--set", "stats.interval=1"),
+                    env=dict(OURS, SURICATA_YAML=str(path)))
+    until(log, "stats", 1)
+    wait_until(lambda: statistics(log)["decoder"]["pkts"] >= len(PACKETS),
+               "they have all packets")
+    assert server.connections == 4
+    return program
+
+
 @pytest.mark.parametrize("runmode", ["workers", "autofp"])
 def test_four_threads_with_a_quarter_each(suricata, log, serve, start,
                                           expected, runmode):
     """Of the flows: together they see what one sees."""
     server = serve(*[[STREAM, "hold"]] * 4)
-    original = (suricata.parent / "etc/suricata/suricata.yaml").read_text()
-    path = log / "suricata.yaml"
-    path.write_text(original.replace(
-        "pcap:\n  - interface: eth0\n",
-        f"pcap:\n  - interface: {server.device},fanout=4\n    threads: 4\n"))
-    # It has no more threads than this times the CPUs.
-    ratio = "threading.detect-thread-ratio=4"
-    program = start(*command(suricata, "--pcap", "--runmode", runmode,
-                             "--set", ratio),
-                    env=dict(OURS, SURICATA_YAML=str(path)))
+    program = four_threads(suricata, log, start, server, runmode, ",fanout=4")
     until(log, "dns", DNS)
     until(log, "http", 61)
     time.sleep(0.2)  # whatever else they may make of them
-    assert server.connections == 4
     finish(program)
     assert compared(log) == expected[0]
     figures = statistics(log)
     assert figures["decoder"]["pkts"] == len(PACKETS)
     assert figures["tcp"]["pkt_on_wrong_thread"] == 0
+
+
+def test_four_threads_with_every_fourth_packet(suricata, log, serve, start):
+    """The counter is one that would tell: they share a table of flows."""
+    server = serve(*[[pcap(PACKETS[k::4]), "hold"] for k in range(4)])
+    finish(four_threads(suricata, log, start, server, "workers"))
+    assert statistics(log)["tcp"]["pkt_on_wrong_thread"] > 0
 
 
 def test_refused(suricata, log):

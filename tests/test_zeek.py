@@ -5,8 +5,10 @@ import time
 
 import pytest
 
-from conftest import BUILD, Server, end_by, free_port, run, stats, wait_until
+from conftest import (BUILD, OURS, Server, end_by, free_port, run, stats,
+                      wait_until)
 from pcapfile import numbered, pcap, record
+from test_fanout import flows, refusal, worker
 
 ZEEK = str(BUILD / "tests" / "zeek-sequence")
 COUNT = 5000
@@ -90,6 +92,52 @@ def test_a_cut_stream_is_one_line_in_the_log(serve, start, end):
         ["ERROR failed to read a packet: "
          "The other host terminated the connection."]
     assert stats(zeek.lines)["packets"] == 2 * COUNT
+
+
+def shares(n):
+    """How many packets, and bytes of them, of flows() each worker has."""
+    found = [[0, 0] for _ in range(n)]
+    for i, (_, _, frame) in enumerate(flows(1000)):
+        k = worker((("10.0.0.1", 1024 + i), ("10.0.0.2", 9), 17), n)
+        found[k - 1][0] += 1
+        found[k - 1][1] += len(frame)
+    return found
+
+
+def share_at_the_end(program):
+    assert end_by(program) == 0
+    figures = stats(program.lines)
+    assert figures["recv"] == figures["packets"]
+    return [figures["packets"], figures["bytes"]]
+
+
+def test_a_cluster_of_four_with_one_device(serve, start):
+    """Started at once, as by lb_method=custom; and a fifth."""
+    server = serve(*[[pcap(flows(1000)), "hold"]] * 4)
+    device = f"{server.device},reconnect=yes,fanout=4"
+    cluster = [start(ZEEK, device) for _ in range(4)]
+    wait_until(lambda: sum(asked(z)["packets"] for z in cluster) >= 1000)
+    fifth = run(ZEEK, device)
+    assert fifth.returncode == 1
+    assert fifth.stdout == "FATAL problem with interface: pcap_activate: " \
+        f"{refusal(4)}\n"
+    assert server.connections == 4
+    # Who was the first to get which number is a matter of chance.
+    assert sorted(share_at_the_end(z) for z in cluster) == sorted(shares(4))
+
+
+def test_a_cluster_of_two_with_named_devices(serve, start, tmp_path):
+    """As by lb_method=interfaces."""
+    server = serve(*[[pcap(flows(1000)), "hold"]] * 2)
+    devices = tmp_path / "devices"
+    devices.write_text("".join(
+        f"tap{k} {server.device},reconnect=yes,fanout={k}/2\n"
+        for k in (1, 2)))
+    cluster = [start(ZEEK, name, env=dict(
+        OURS, PCAP_TCP_DEVICES=str(devices))) for name in ("tap1", "tap2")]
+    for zeek, (count, _) in zip(cluster, shares(2)):
+        until_packets(zeek, count)
+    assert [share_at_the_end(z) for z in cluster] == shares(2)
 
 
 def test_refused():
