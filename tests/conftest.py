@@ -465,7 +465,7 @@ class Server:
 
     def stop(self):
         self.stopped.set()
-        self.gone.release()
+        self.gone.release(1000000)  # more than a script has
         try:
             self.listener.shutdown(socket.SHUT_RDWR)
         except OSError:
