@@ -70,8 +70,8 @@ assert_shares_alike(void)
 }
 
 /*
- * A round of reads of 64 takes the reader 0.2 s, and what it reads may have been
- * in the socket for another one.
+ * A round of reads of 64 takes the reader 0.2 s, and what it reads may have
+ * been in the socket for another one.
  */
 static void
 overload_starves_nobody(void **state)
@@ -116,12 +116,76 @@ a_right_slow_one_beside_a_flood(void **state)
 	}
 }
 
+/*
+ * After a stall, while others join and leave, those whose clocks are right are
+ * in order again a hold after what was late has come.
+ */
+static void
+order_is_back_within_a_hold(void **state)
+{
+	unsigned int i, k, disturbed = 0;
+
+	(void)state;
+	for (k = 0; k < seeds(300); k++) {
+		flood(k, 3 + (unsigned int)any(6), 1000);
+		w.quiet_until = 2 * HOLD;
+		for (i = 0; i < w.n; i++) {
+			s[i].gap = 100 + any(40 * MS);
+			s[i].ahead = 10 * MS - any(20 * MS);
+			s[i].latency = any(15 * MS);
+			s[i].jitter = any(15 * MS);
+		}
+		s[1].stall = SECOND;
+		s[1].stall_end = SECOND + any(SECOND);
+		if (k % 3 > 0)
+			s[0].ahead = any(2) ? HOUR : -HOUR;
+		if (k % 3 == 1)
+			s[0].until = 1500 * MS;
+		else if (k % 3 == 2)
+			s[0].from = SECOND;
+		simulate(&w, 3 * SECOND);
+		assert_in_range(w.last_late, 0,
+		    s[1].stall_end + HOLD + 2 * MS);
+		disturbed += w.late > 0;
+	}
+	assert_true(disturbed > k / 4);
+}
+
+/*
+ * Who joins within 16 holds of another one, but not within the first, is not
+ * waited for until a hold after its first record: it may be anybody.
+ */
+static void
+a_second_newcomer(void **state)
+{
+	int64_t after;
+
+	(void)state;
+	for (after = 0; after <= 18 * HOLD; after += 3 * HOLD) {
+		flood(3, 4, 0);
+		s[0].gap = s[1].gap = s[2].gap = s[3].gap = 5 * MS;
+		s[2].from = 5 * SECOND;
+		s[2].latency = 5 * MS;
+		s[3].from = 5 * SECOND + after;
+		s[3].latency = 30 * MS;
+		w.quiet_until = 5 * SECOND - MS;
+		simulate(&w, 9 * SECOND);
+		if (after == 0 || after > 17 * HOLD)
+			assert_int_equal(w.late, 0);
+		else
+			assert_in_range(w.last_late, s[3].from,
+			    s[3].from + 2 * HOLD);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(overload_starves_nobody),
 		cmocka_unit_test(a_right_slow_one_beside_a_flood),
+		cmocka_unit_test(order_is_back_within_a_hold),
+		cmocka_unit_test(a_second_newcomer),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
