@@ -94,6 +94,31 @@ overload_starves_nobody(void **state)
 	}
 }
 
+/*
+ * What the manual says of a program that needs longer than the hold for a round
+ * of reads: its packets wait for that round, or for two if clocks differ.
+ */
+static void
+a_slow_reader_has_the_hold_of_its_rounds(void **state)
+{
+	unsigned int n, clocks, i;
+	int64_t rounds;
+
+	(void)state;
+	for (n = 4; n <= 64; n *= 2) {
+		for (clocks = 1; clocks <= 8 && clocks <= n; clocks *= 2) {
+			flood(clocks, n, 100000);
+			for (i = 0; i < n; i++)
+				s[i].ahead = i % clocks * HOUR;
+			w.quiet_until = SECOND;
+			simulate(&w, 20 * SECOND);
+			rounds = (clocks > 1 ? 2 : 1) * n *
+			    (int64_t)s[0].most * w.cost / 1000;
+			assert_in_range(longest_wait(n), 0, rounds + HOLD);
+		}
+	}
+}
+
 /* What comes now and then is not passed by all that are ahead of it. */
 static void
 a_right_slow_one_beside_a_flood(void **state)
@@ -183,6 +208,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(overload_starves_nobody),
+		cmocka_unit_test(a_slow_reader_has_the_hold_of_its_rounds),
 		cmocka_unit_test(a_right_slow_one_beside_a_flood),
 		cmocka_unit_test(order_is_back_within_a_hold),
 		cmocka_unit_test(a_second_newcomer),
