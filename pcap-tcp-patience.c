@@ -226,7 +226,7 @@ judge(const struct pcap_tcp_patience *p, struct verdict *v)
 		} else if (first[i].key > v->limit && waited(p, in) >= p->hold)
 			v->limit = first[i].key;
 	}
-	/* An overdue one in front is passed by none that was read later. */
+	/* It is nobody's turn whose record was read after an overdue front. */
 	if (best != NULL && waited(p, front) >= p->hold &&
 	    front->since < best->since)
 		best = NULL;
