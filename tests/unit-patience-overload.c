@@ -25,7 +25,7 @@ static struct source *const s = w.source;
 static unsigned int
 seeds(unsigned int n)
 {
-	return (getenv("PCAP_TCP_LONG") != NULL ? 4 * n : n);
+	return (getenv("PCAP_TCP_LONG") != NULL ? 8 * n : n);
 }
 
 /* So many sources that send as much as they can, or nearly. */
@@ -81,7 +81,7 @@ overload_starves_nobody(void **state)
 	(void)state;
 	for (n = 8; n <= 64; n *= 2) {
 		for (clocks = 2; clocks <= 8; clocks *= 2) {
-			for (k = 0; k < seeds(2); k++) {
+			for (k = 0; k < seeds(1); k++) {
 				flood(k, n, SLOW);
 				for (i = 0; i < n; i++)
 					s[i].ahead = i % clocks * HOUR;
@@ -111,7 +111,7 @@ a_slow_reader_has_the_hold_of_its_rounds(void **state)
 			for (i = 0; i < n; i++)
 				s[i].ahead = i % clocks * HOUR;
 			w.quiet_until = SECOND;
-			simulate(&w, 20 * SECOND);
+			simulate(&w, 12 * SECOND);
 			rounds = (clocks > 1 ? 2 : 1) * n *
 			    (int64_t)s[0].most * w.cost / 1000;
 			assert_in_range(longest_wait(n), 0, rounds + HOLD);
@@ -129,7 +129,7 @@ a_right_slow_one_beside_a_flood(void **state)
 	(void)state;
 	for (n = 4; n <= 64; n *= 2) {
 		for (cost = 2000; cost <= 2 * SLOW; cost += 7000) {
-			for (k = 0; k < seeds(2); k++) {
+			for (k = 0; k < seeds(1); k++) {
 				flood(k, n, cost);
 				for (i = 0; i < n; i++)
 					s[i].ahead = i < 2 ? 0 : HOUR;
