@@ -34,8 +34,8 @@ setup(void **state)
 static void
 arrives_by(unsigned int input, int64_t ts, int full)
 {
-	record[input].h.ts.tv_sec = 0;
-	record[input].h.ts.tv_usec = (suseconds_t)ts;
+	record[input].h.ts.tv_sec = (time_t)(ts / SECOND);
+	record[input].h.ts.tv_usec = (suseconds_t)(ts % SECOND);
 	batch[input].next = &record[input];
 	batch[input].end = batch[input].next + 1;
 	pcap_tcp_patience_read(&p, input, &batch[input], full);
