@@ -201,7 +201,8 @@ static int
 judge(const struct pcap_tcp_patience *p, struct verdict *v)
 {
 	const struct pcap_tcp_in_line *first = p->merge.line + p->merge.front;
-	const struct pcap_tcp_patience_input *in, *best = NULL;
+	const struct pcap_tcp_patience_input *in, *best = NULL,
+	    *front = &p->input[first->input];
 	int64_t first_due = INT64_MAX, key = 0;
 	unsigned int i;
 	int is_free;
@@ -213,7 +214,7 @@ judge(const struct pcap_tcp_patience *p, struct verdict *v)
 		if (in->since + p->hold < first_due)
 			first_due = in->since + p->hold;
 		/* Two replays are no clocks that differ. */
-		is_free = in->steady || p->input[first->input].steady;
+		is_free = in->steady || front->steady;
 		if (waited(p, in) < p->hold && !(in->apart && is_free))
 			continue;
 		if (is_ahead(first[i].key, first->key, margin(p, in)) &&
@@ -225,6 +226,10 @@ judge(const struct pcap_tcp_patience *p, struct verdict *v)
 		} else if (first[i].key > v->limit && waited(p, in) >= p->hold)
 			v->limit = first[i].key;
 	}
+	/* It is nobody's turn whose record was read after an overdue front. */
+	if (best != NULL && waited(p, front) >= p->hold &&
+	    front->since < best->since)
+		best = NULL;
 	if (best != NULL &&
 	    (p->delivered >= best->turn || first->key > v->limit)) {
 		while (is_ahead(key, first[v->place].key, margin(p, best)))

@@ -33,6 +33,58 @@ one_stream_comes_through(void **state)
 	assert_int_equal(feed.received, 4);
 }
 
+/* Its batch is the run, as it lies there: nothing is copied. */
+static void
+the_only_source_has_its_own_batch(void **state)
+{
+	u_char buf[FILE_HEADER + 2 * (RECORD_HEADER + 3)];
+	size_t n = put_file_header(buf, 65535, 1);
+	const struct pcap_tcp_record *r;
+	struct pcap_tcp_batch run;
+	int server, fd;
+
+	(void)state;
+	n += put_packet(buf + n, 2, 3);
+	n += put_packet(buf + n, 1, 3);
+	open_servers(1, &server);
+	(void)look();
+	fd = server_accept(server);
+	assert_int_equal(write(fd, buf, n), n);
+	assert_int_equal(pcap_tcp_feed_await(&feed, -1, &stop), 0);
+	pcap_tcp_feed_start(&feed);
+	while (!pcap_tcp_stream_has_record(&feed.peers.peer[0]->stream))
+		assert_int_equal(look(), PCAP_TCP_PROGRESS);
+	r = feed.peers.peer[0]->stream.batch.next;
+	assert_int_equal(pcap_tcp_feed_next(&feed, &run), 1);
+	assert_ptr_equal(run.next, r);
+	assert_ptr_equal(run.end, r + 2);
+	close(fd);
+	close(server);
+}
+
+/* A round of reads stays in the cache, and is not of very small ones. */
+static void
+sources_share_what_a_round_reads(void **state)
+{
+	static const struct {
+		unsigned int n;
+		size_t size;
+	} share[] = {
+		{ 1, 512 * 1024 }, { 4, 64 * 1024 }, { 16, 16 * 1024 },
+		{ 64, 16 * 1024 }
+	};
+	unsigned int i, n = 0;
+
+	(void)state;
+	open_feed(PATIENT);
+	for (i = 0; i < sizeof(share) / sizeof(share[0]); i++) {
+		for (; n < share[i].n; n++)
+			(void)add_stream("x");
+		(void)look();
+		assert_int_equal(feed.peers.common.read_size, share[i].size);
+	}
+}
+
 /* More than are decoded at a time, and nothing tells of the rest. */
 static void
 one_read_brings_many_records(void **state)
@@ -470,6 +522,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(one_stream_comes_through),
+		TEST(the_only_source_has_its_own_batch),
+		TEST(sources_share_what_a_round_reads),
 		TEST(one_read_brings_many_records),
 		TEST(two_streams_come_in_order_of_time),
 		TEST(many_streams_come_in_order_of_time),

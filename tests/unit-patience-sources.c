@@ -310,6 +310,12 @@ waiting_is_cheap(void **state)
 	simulate(&w, 20 * SECOND);
 	assert_in_range(w.held, 0, 10 * HOLD);
 	assert_in_time(0, HOLD + MS);
+	/* One that sends more often than the hold: half its gap, on average. */
+	sources(2, MS);
+	s[1].gap = 60 * MS;
+	simulate(&w, 20 * SECOND);
+	assert_in_range(s[0].lags / (int64_t)s[0].delivered, 25 * MS, 35 * MS);
+	assert_in_order();
 	/* One that stalls once: the hold, once. */
 	sources(2, 50);
 	s[1].stall = 5 * SECOND;

@@ -32,13 +32,19 @@ setup(void **state)
 }
 
 static void
-arrives(unsigned int input, int64_t ts)
+arrives_by(unsigned int input, int64_t ts, int full)
 {
-	record[input].h.ts.tv_sec = 0;
-	record[input].h.ts.tv_usec = (suseconds_t)ts;
+	record[input].h.ts.tv_sec = (time_t)(ts / SECOND);
+	record[input].h.ts.tv_usec = (suseconds_t)(ts % SECOND);
 	batch[input].next = &record[input];
 	batch[input].end = batch[input].next + 1;
-	pcap_tcp_patience_read(&p, input, &batch[input], 0);
+	pcap_tcp_patience_read(&p, input, &batch[input], full);
+}
+
+static void
+arrives(unsigned int input, int64_t ts)
+{
+	arrives_by(input, ts, 0);
 }
 
 /* Whose record is next, and then it has no more; -1: nobody's. */
@@ -174,6 +180,175 @@ new_inputs_are_waited_for_once_in_a_while(void **state)
 	}
 }
 
+/* Is 1, that sends now, waited for?  0's record stays if it is. */
+static int
+is_waited_for(void)
+{
+	int input;
+
+	arrives(1, p.now * MS);
+	arrives(0, p.now * MS + 1);
+	assert_int_equal(next(), 1);
+	input = next();
+	assert_true(input == 0 || input == -1);
+	return (input == -1);
+}
+
+/* Nobody else is there: 1 sends so often, each time after so long. */
+static void
+sends(int times, int64_t ms)
+{
+	for (; times > 0; times--) {
+		p.now += ms;
+		arrives(1, p.now * MS);
+		assert_int_equal(next(), 1);
+	}
+}
+
+/* For 31 holds at most, and not at all once it has sent for longer. */
+static void
+who_sends_again_is_waited_for(void **state)
+{
+	int64_t then;
+
+	(void)state;
+	sends(40, 150);
+	for (then = p.now; !is_waited_for(); p.now += 50)
+		assert_true(p.now <= then + 3100);
+	assert_true(p.now == then + 3100);
+	pcap_tcp_patience_out(&p, 1);
+	p.now += 100;
+	assert_int_equal(next(), 0);
+	setup(state);
+	sends(40, 150);
+	sends(130, 50);
+	assert_true(is_waited_for());
+	p.now += 100;
+	assert_int_equal(next(), 0);
+	pcap_tcp_patience_out(&p, 0);
+	/* This time is the first again. */
+	p.now += 50;
+	assert_true(is_waited_for());
+}
+
+/* Whatever it did before, and where all the others have sent something. */
+static void
+who_returns_starts_afresh(void **state)
+{
+	int known;
+
+	(void)state;
+	for (known = 0; known < 2; known++) {
+		setup(state);
+		if (known)
+			sends(10, 150);
+		pcap_tcp_patience_out(&p, 1);
+		arrives(0, p.now * MS);
+		assert_int_equal(next(), 0);
+		p.now += 1700;
+		pcap_tcp_patience_dry(&p, 1);
+		arrives(0, p.now * MS);
+		assert_int_equal(next(), -1);
+		arrives(1, p.now * MS - 1);
+		assert_int_equal(next(), 1);
+		assert_int_equal(next(), -1);
+	}
+}
+
+static void
+arrival_never_goes_back(void **state)
+{
+	static const struct timespec late = { 20, 5000 }, early = { 19, 9000 },
+	    later = { 20, 6000 };
+	struct timeval tv = { 0, 0 };
+
+	(void)state;
+	pcap_tcp_patience_arrival(&p, &late, &tv);
+	assert_true(tv.tv_sec == 20 && tv.tv_usec == 5);
+	pcap_tcp_patience_arrival(&p, &early, &tv);
+	assert_true(tv.tv_sec == 20 && tv.tv_usec == 5);
+	assert_true(p.floor == 20 * SECOND + 5);
+	pcap_tcp_patience_arrival(&p, &later, &tv);
+	assert_true(tv.tv_sec == 20 && tv.tv_usec == 6);
+}
+
+/* 1's clock is an hour ahead of 0's.  Its record is overdue, and 0's is not. */
+static void
+passes_for_being_overdue(int full)
+{
+	arrives_by(1, HOUR, full);
+	p.now += 100;
+	arrives(0, 10);
+	assert_int_equal(next(), 1);
+}
+
+/* What may have been in the socket need not wait for the hold again. */
+static void
+turns_at_once_while_reads_leave_something(void **state)
+{
+	int64_t i;
+
+	(void)state;
+	passes_for_being_overdue(1);
+	for (i = 1; i < 5; i++) {
+		arrives_by(1, HOUR, 1);
+		assert_int_equal(next(), 0);
+		arrives(0, 10 + i);
+		assert_int_equal(next(), 1);
+	}
+	/* That was all of it: it has to be overdue again. */
+	arrives_by(1, HOUR, 0);
+	for (; i < 10; i++) {
+		assert_int_equal(next(), 0);
+		arrives(0, 10 + i);
+	}
+	p.now += 100;
+	assert_int_equal(next(), 1);
+}
+
+static void
+no_turns_at_once_if_nothing_was_left(void **state)
+{
+	int64_t i;
+
+	(void)state;
+	passes_for_being_overdue(0);
+	arrives_by(1, HOUR, 1);
+	for (i = 1; i < 5; i++) {
+		assert_int_equal(next(), 0);
+		arrives(0, 10 + i);
+	}
+}
+
+/* It is later if it was in order, until it passes one that has to wait. */
+static void
+a_turn_is_not_far_away(void **state)
+{
+	int i;
+
+	(void)state;
+	arrives_by(1, HOUR, 1);
+	arrives(3, HOUR);
+	assert_int_equal(next(), 1);
+	assert_int_equal(next(), 3);
+	pcap_tcp_patience_out(&p, 3);
+	arrives_by(1, HOUR, 1);
+	p.now += 60;
+	arrives(2, 5);
+	assert_int_equal(next(), 2);
+	arrives(0, 10);
+	p.now += 40;
+	/* 0's record has to wait for 2, and 1's no longer. */
+	assert_int_equal(next(), 1);
+	for (i = 0; i < 4; i++) {
+		arrives(2, 6);
+		assert_int_equal(next(), 2);
+	}
+	arrives(2, 20);
+	arrives_by(1, HOUR, 1);
+	assert_int_equal(next(), 1);
+}
+
 /* Against a plain search for the oldest. */
 static void
 agrees_with_a_search(void **state)
@@ -236,6 +411,14 @@ main(void)
 		    setup),
 		cmocka_unit_test_setup(
 		    new_inputs_are_waited_for_once_in_a_while, setup),
+		cmocka_unit_test_setup(who_sends_again_is_waited_for, setup),
+		cmocka_unit_test_setup(who_returns_starts_afresh, setup),
+		cmocka_unit_test_setup(arrival_never_goes_back, setup),
+		cmocka_unit_test_setup(
+		    turns_at_once_while_reads_leave_something, setup),
+		cmocka_unit_test_setup(no_turns_at_once_if_nothing_was_left,
+		    setup),
+		cmocka_unit_test_setup(a_turn_is_not_far_away, setup),
 		cmocka_unit_test(agrees_with_a_search),
 	};
 
