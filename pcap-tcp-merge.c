@@ -48,51 +48,87 @@ pcap_tcp_merge_add(struct pcap_tcp_merge *m, unsigned int input,
 	insert(m, input, pcap_tcp_merge_key(m, batch->next));
 }
 
+/* Up to which key the records of the input at this place are next. */
+static int64_t
+is_next_until(const struct pcap_tcp_merge *m, unsigned int place, int64_t limit)
+{
+	const struct pcap_tcp_in_line *p = m->line + m->front + place;
+
+	return (place + 1 < m->n && p[1].key < limit ? p[1].key : limit);
+}
+
+/* The input at this place has its records taken up to r, whose key this is. */
+static void
+move_on(struct pcap_tcp_merge *m, unsigned int place,
+    struct pcap_tcp_record *r, int64_t key)
+{
+	const unsigned int input = m->line[m->front + place].input;
+	struct pcap_tcp_batch *batch = m->input[input].batch;
+
+	remove_at(m, place);
+	batch->next = r;
+	if (r == batch->end)
+		m->exhausted = (int)input;
+	else
+		insert(m, input, key);
+}
+
+/* The records of one input, if many of them are next.  Returns how many. */
+static size_t
+take_as_they_are(struct pcap_tcp_merge *m, unsigned int place, int64_t limit,
+    struct pcap_tcp_batch *run)
+{
+	struct pcap_tcp_merge_input *in =
+	    &m->input[m->line[m->front + place].input];
+	const int64_t until = is_next_until(m, place, limit);
+	struct pcap_tcp_record *r = in->batch->next;
+	size_t left = (size_t)(in->batch->end - r), n;
+	int64_t key = 0;
+
+	/* A few are looked at twice. */
+	for (n = 0; n < left && n < PCAP_TCP_MERGED; n++) {
+		key = pcap_tcp_merge_key(m, r + n);
+		if (key > until)
+			break;
+	}
+	if (n < LONG_RUN)
+		return (0);
+	run->next = r;
+	run->end = r + n;
+	in->last = pcap_tcp_merge_key(m, r + n - 1);
+	in->taken += n;
+	move_on(m, place, r + n,
+	    n < left ? pcap_tcp_merge_key(m, r + n) : key);
+	return (n);
+}
+
 void
 pcap_tcp_merge_take(struct pcap_tcp_merge *m, unsigned int place,
     int64_t limit, struct pcap_tcp_batch *run)
 {
-	struct pcap_tcp_record *r, *stop;
-	struct pcap_tcp_in_line *p;
+	struct pcap_tcp_record *out = m->merged, *r, *end;
+	const struct pcap_tcp_record *full = out + PCAP_TCP_MERGED;
 	struct pcap_tcp_merge_input *in;
 	int64_t key, until;
-	size_t room = PCAP_TCP_MERGED, count;
-	unsigned int input;
 
-	run->next = run->end = m->merged;
-	while (room > 0 && place < m->n && m->exhausted == -1) {
-		p = m->line + m->front + place;
-		key = p->key;
+	if (place < m->n && take_as_they_are(m, place, limit, run) != 0)
+		return;
+	while (out != full && place < m->n && m->exhausted == -1) {
+		key = m->line[m->front + place].key;
 		if (key > limit)
 			break;
-		until = place + 1 < m->n && p[1].key < limit ? p[1].key : limit;
-		input = p->input;
-		in = &m->input[input];
+		until = is_next_until(m, place, limit);
+		in = &m->input[m->line[m->front + place].input];
 		r = in->batch->next;
-		stop = (size_t)(in->batch->end - r) < room ? in->batch->end :
-		    r + room;
+		end = in->batch->end;
 		do {
 			in->last = key;
-			r++;
-		} while (r != in->batch->end &&
-		    (key = pcap_tcp_merge_key(m, r)) <= until && r != stop);
-		count = (size_t)(r - in->batch->next);
-		room -= count;
-		if (count >= LONG_RUN && run->end == m->merged) {
-			/* That one as it is, and then no other. */
-			run->next = in->batch->next;
-			run->end = r;
-			room = 0;
-		} else {
-			memcpy(run->end, in->batch->next, count * sizeof(*r));
-			run->end += count;
-		}
-		in->taken += count;
-		in->batch->next = r;
-		remove_at(m, place);
-		if (r == in->batch->end)
-			m->exhausted = (int)input;
-		else
-			insert(m, input, key);
+			in->taken++;
+			*out++ = *r++;
+		} while (r != end && (key = pcap_tcp_merge_key(m, r)) <= until &&
+		    out != full);
+		move_on(m, place, r, key);
 	}
+	run->next = m->merged;
+	run->end = out;
 }

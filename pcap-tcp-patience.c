@@ -148,6 +148,22 @@ struct verdict {
 	int64_t until;		/* or all is held back until this time */
 };
 
+/* How far all those with a record have come. */
+static int64_t
+least_last(const struct pcap_tcp_patience *p)
+{
+	const struct pcap_tcp_in_line *first = p->merge.line + p->merge.front;
+	int64_t last, least = INT64_MAX;
+	unsigned int i;
+
+	for (i = 0; i < p->merge.n; i++) {
+		last = p->merge.input[first[i].input].last;
+		if (last < least)
+			least = last;
+	}
+	return (least);
+}
+
 /*
  * Up to which key the dry inputs have nothing to say: an input's own records
  * are in order, and one that is behind all others is late anyway.
@@ -160,20 +176,18 @@ look_at_dry(const struct pcap_tcp_patience *p, struct verdict *v)
 	int64_t last, front = INT64_MAX;
 	unsigned int i;
 
-	for (i = 0; i < p->merge.n; i++) {
-		last = p->merge.input[first[i].input].last;
-		if (last < front)
-			front = last;
-	}
 	for (i = 0; i < p->ninputs; i++) {
 		in = &p->input[i];
+		if (in->state != PCAP_TCP_INPUT_DRY ||
+		    p->now - in->read_at >= p->hold ||
+		    p->now < in->excused_until)
+			continue;
+		if (front == INT64_MAX)
+			front = least_last(p);
 		last = p->merge.input[i].last;
 		if (last < p->floor)
 			last = p->floor;
-		if (in->state != PCAP_TCP_INPUT_DRY ||
-		    p->now - in->read_at >= p->hold ||
-		    p->now < in->excused_until || (in->since != 0 &&
-		    is_ahead(front, last, p->hold_ticks)))
+		if (in->since != 0 && is_ahead(front, last, p->hold_ticks))
 			continue;
 		if (last < v->limit)
 			v->limit = last;
@@ -203,7 +217,7 @@ judge(const struct pcap_tcp_patience *p, struct verdict *v)
 	const struct pcap_tcp_in_line *first = p->merge.line + p->merge.front;
 	const struct pcap_tcp_patience_input *in, *best = NULL,
 	    *front = &p->input[first->input];
-	int64_t first_due = INT64_MAX, key = 0;
+	int64_t oldest = INT64_MAX - p->hold, key = 0;
 	unsigned int i;
 	int is_free;
 
@@ -211,11 +225,13 @@ judge(const struct pcap_tcp_patience *p, struct verdict *v)
 	look_at_dry(p, v);
 	for (i = 0; i < p->merge.n; i++) {
 		in = &p->input[first[i].input];
-		if (in->since + p->hold < first_due)
-			first_due = in->since + p->hold;
+		if (in->since < oldest)
+			oldest = in->since;
+		if (waited(p, in) < p->hold && !in->apart)
+			continue;
 		/* Two replays are no clocks that differ. */
 		is_free = in->steady || front->steady;
-		if (waited(p, in) < p->hold && !(in->apart && is_free))
+		if (waited(p, in) < p->hold && !is_free)
 			continue;
 		if (is_ahead(first[i].key, first->key, margin(p, in)) &&
 		    (is_free || p->delivered >= in->turn)) {
@@ -235,8 +251,8 @@ judge(const struct pcap_tcp_patience *p, struct verdict *v)
 		while (is_ahead(key, first[v->place].key, margin(p, best)))
 			v->place++;
 		v->limit = INT64_MAX;
-	} else if (first_due < v->until)
-		v->until = first_due;
+	} else if (oldest + p->hold < v->until)
+		v->until = oldest + p->hold;
 	return (first[v->place].key <= v->limit);
 }
 
