@@ -23,9 +23,9 @@
  * length bytes at data, of this EtherType; what is not IP is for worker 1.
  *
  * The worker is 1 + n * h / 2^32, rounded down.  h is the upper half of
- * pcap_tcp_hash_both() of both ends: of pcap_tcp_hash_word() of (IPv4 address)
- * * 2^32 + port * 2^16 + protocol, or pcap_tcp_hash() of three words, the two
- * halves of an IPv6 address and port * 2^16 + protocol.  Without ports, as
+ * pcap_tcp_hash_both() of both ends.  An IPv4 end is pcap_tcp_hash_word() of
+ * address * 2^32 + port * 2^16 + protocol, an IPv6 end pcap_tcp_hash() of three
+ * words, the address's halves and port * 2^16 + protocol.  Without ports, as
  * for ICMP and ESP, these are 0; for fragments, too, and an IPv6 fragment's
  * protocol is that of its fragment header, 44.  With offset 0 and none to
  * follow, it is no fragment: that header is skipped.

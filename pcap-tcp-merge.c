@@ -57,7 +57,7 @@ is_next_until(const struct pcap_tcp_merge *m, unsigned int place, int64_t limit)
 	return (place + 1 < m->n && p[1].key < limit ? p[1].key : limit);
 }
 
-/* The input at this place has its records taken up to r, whose key this is. */
+/* Of the input at this place r is next, with this key, or nothing. */
 static void
 move_on(struct pcap_tcp_merge *m, unsigned int place,
     struct pcap_tcp_record *r, int64_t key)
@@ -73,8 +73,8 @@ move_on(struct pcap_tcp_merge *m, unsigned int place,
 		insert(m, input, key);
 }
 
-/* The records of one input, if many of them are next.  Returns how many. */
-static size_t
+/* Makes the records of one input the run, if many of them are next. */
+static int
 take_as_they_are(struct pcap_tcp_merge *m, unsigned int place, int64_t limit,
     struct pcap_tcp_batch *run)
 {
@@ -82,15 +82,11 @@ take_as_they_are(struct pcap_tcp_merge *m, unsigned int place, int64_t limit,
 	    &m->input[m->line[m->front + place].input];
 	const int64_t until = is_next_until(m, place, limit);
 	struct pcap_tcp_record *r = in->batch->next;
-	size_t left = (size_t)(in->batch->end - r), n;
-	int64_t key = 0;
+	size_t left = (size_t)(in->batch->end - r), n = 0;
 
-	/* A few are looked at twice. */
-	for (n = 0; n < left && n < PCAP_TCP_MERGED; n++) {
-		key = pcap_tcp_merge_key(m, r + n);
-		if (key > until)
-			break;
-	}
+	while (n < left && n < PCAP_TCP_MERGED &&
+	    pcap_tcp_merge_key(m, r + n) <= until)
+		n++;
 	if (n < LONG_RUN)
 		return (0);
 	run->next = r;
@@ -98,8 +94,8 @@ take_as_they_are(struct pcap_tcp_merge *m, unsigned int place, int64_t limit,
 	in->last = pcap_tcp_merge_key(m, r + n - 1);
 	in->taken += n;
 	move_on(m, place, r + n,
-	    n < left ? pcap_tcp_merge_key(m, r + n) : key);
-	return (n);
+	    n < left ? pcap_tcp_merge_key(m, r + n) : 0);
+	return (1);
 }
 
 void
@@ -111,7 +107,8 @@ pcap_tcp_merge_take(struct pcap_tcp_merge *m, unsigned int place,
 	struct pcap_tcp_merge_input *in;
 	int64_t key, until;
 
-	if (place < m->n && take_as_they_are(m, place, limit, run) != 0)
+	if (place < m->n && m->exhausted == -1 &&
+	    take_as_they_are(m, place, limit, run))
 		return;
 	while (out != full && place < m->n && m->exhausted == -1) {
 		key = m->line[m->front + place].key;
