@@ -1,13 +1,16 @@
 """linktype=EN10MB and pcap_set_datalink(): what carries IP becomes Ethernet."""
 
 import re
+import socket
 import struct
+from contextlib import ExitStack
 from xml.etree import ElementTree
 
 import pytest
 
 import traffic
-from conftest import READER, SAMPLE, SYSTEM, cause, need, run, stats
+from conftest import (LIMIT, READER, SAMPLE, SYSTEM, cause, free_port,
+                      is_listening, need, run, stats, wait_until)
 from framing import IP_KINDS, KINDS, cooked, cooked_v2, null, of_ip, ppp, raw
 from pcapfile import (block, epb, header, idb, numbered, packets, pb, pcap,
                       record, shb, spb)
@@ -179,6 +182,24 @@ def test_sources_of_several_link_types(serve, tmp_path):
         theirs += found[i::5] if name == "plain" else \
             expected(name, found[i::5])
     assert ours == sorted(theirs, key=lambda p: p[:2])
+
+
+def test_senders_of_several_link_types(start, tmp_path):
+    """At one listener, and at once: who has connected stays."""
+    found = of_ip(TRAFFIC)
+    kinds = ["cooked_v2", "raw", "null", "ppp"]
+    port, path = free_port(), tmp_path / "out.pcap"
+    dump = start("tcpdump", "-w", path, "-c", str(len(kinds) * len(found)),
+                 "-i", f"tcp-listen:{port},linktype=EN10MB")
+    wait_until(lambda: is_listening(port), "it listens")
+    with ExitStack() as stack:
+        for name in kinds:
+            sender = stack.enter_context(
+                socket.create_connection(("127.0.0.1", port), LIMIT))
+            sender.sendall(ALL_KINDS[name](found))
+        assert dump.end() == 0
+    assert sorted(packets(path)) == sorted(
+        packet for name in kinds for packet in expected(name, found))
 
 
 def test_two_link_types_say_what_to_write(serve):
