@@ -27,15 +27,12 @@
 #define MFD_EXEC	0x0010U
 #endif
 
-#ifdef PCAP_TCP_NO_FILTER_JIT
+#if !PCAP_TCP_HAS_FILTER_CODE
 #define WRITE_CODE(c)	(-1)
-#elif defined(__x86_64__) && defined(__LP64__)
+#elif defined(__x86_64__)
 #define WRITE_CODE(c)	pcap_tcp_code_x86_64(c)
-#elif defined(__aarch64__) && defined(__LP64__) && \
-    __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define WRITE_CODE(c)	pcap_tcp_code_arm64(c)
 #else
-#define WRITE_CODE(c)	(-1)
+#define WRITE_CODE(c)	pcap_tcp_code_arm64(c)
 #endif
 
 /* With so many bytes at the least, packets get from one to another. */

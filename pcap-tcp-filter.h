@@ -13,6 +13,15 @@
 
 #include <pcap/pcap.h>
 
+/* Is there a compiler for this machine?  After config.h, which may say no. */
+#if !defined(PCAP_TCP_NO_FILTER_JIT) && defined(__LP64__) && \
+    (defined(__x86_64__) || \
+    (defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__))
+#define PCAP_TCP_HAS_FILTER_CODE	1
+#else
+#define PCAP_TCP_HAS_FILTER_CODE	0
+#endif
+
 typedef u_int pcap_tcp_filter_code(const u_char *data, u_int caplen,
     u_int len);
 

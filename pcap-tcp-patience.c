@@ -217,7 +217,7 @@ judge(const struct pcap_tcp_patience *p, struct verdict *v)
 	const struct pcap_tcp_in_line *first = p->merge.line + p->merge.front;
 	const struct pcap_tcp_patience_input *in, *best = NULL,
 	    *front = &p->input[first->input];
-	int64_t oldest = INT64_MAX - p->hold, key = 0;
+	int64_t first_due = INT64_MAX, key = 0;
 	unsigned int i;
 	int is_free;
 
@@ -225,13 +225,11 @@ judge(const struct pcap_tcp_patience *p, struct verdict *v)
 	look_at_dry(p, v);
 	for (i = 0; i < p->merge.n; i++) {
 		in = &p->input[first[i].input];
-		if (in->since < oldest)
-			oldest = in->since;
-		if (waited(p, in) < p->hold && !in->apart)
-			continue;
+		if (in->since + p->hold < first_due)
+			first_due = in->since + p->hold;
 		/* Two replays are no clocks that differ. */
 		is_free = in->steady || front->steady;
-		if (waited(p, in) < p->hold && !is_free)
+		if (waited(p, in) < p->hold && !(in->apart && is_free))
 			continue;
 		if (is_ahead(first[i].key, first->key, margin(p, in)) &&
 		    (is_free || p->delivered >= in->turn)) {
@@ -251,8 +249,8 @@ judge(const struct pcap_tcp_patience *p, struct verdict *v)
 		while (is_ahead(key, first[v->place].key, margin(p, best)))
 			v->place++;
 		v->limit = INT64_MAX;
-	} else if (oldest + p->hold < v->until)
-		v->until = oldest + p->hold;
+	} else if (first_due < v->until)
+		v->until = first_due;
 	return (first[v->place].key <= v->limit);
 }
 

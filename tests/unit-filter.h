@@ -34,13 +34,7 @@
 
 #include "pcap-tcp-filter.h"
 
-#if !defined(PCAP_TCP_NO_FILTER_JIT) && defined(__LP64__) && \
-    (defined(__x86_64__) || \
-    (defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__))
-#define HAS_CODE	1
-#else
-#define HAS_CODE	0
-#endif
+#define HAS_CODE	PCAP_TCP_HAS_FILTER_CODE
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 

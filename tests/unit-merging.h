@@ -160,6 +160,20 @@ set_up(struct world *w, unsigned int n)
 	pcap_tcp_patience_init(&w->patience, (int)(HOLD / MS), SECOND);
 }
 
+/* They send steadily, each as often and as late as it may be, by good clocks. */
+static inline void
+set_right_clocks(struct world *w)
+{
+	struct source *s;
+
+	for (s = w->source; s != w->source + w->n; s++) {
+		s->gap = 100 + any(40 * MS);
+		s->ahead = 10 * MS - any(20 * MS);
+		s->latency = any(15 * MS);
+		s->jitter = any(15 * MS);
+	}
+}
+
 static inline void
 begin(struct world *w)
 {

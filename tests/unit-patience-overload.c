@@ -148,18 +148,13 @@ a_right_slow_one_beside_a_flood(void **state)
 static void
 order_is_back_within_a_hold(void **state)
 {
-	unsigned int i, k, disturbed = 0;
+	unsigned int k, disturbed = 0;
 
 	(void)state;
 	for (k = 0; k < seeds(300); k++) {
 		flood(k, 3 + (unsigned int)any(6), 1000);
 		w.quiet_until = 2 * HOLD;
-		for (i = 0; i < w.n; i++) {
-			s[i].gap = 100 + any(40 * MS);
-			s[i].ahead = 10 * MS - any(20 * MS);
-			s[i].latency = any(15 * MS);
-			s[i].jitter = any(15 * MS);
-		}
+		set_right_clocks(&w);
 		s[1].stall = SECOND;
 		s[1].stall_end = SECOND + any(SECOND);
 		if (k % 3 > 0)

@@ -373,7 +373,7 @@ no_record_waits_longer_than_the_hold(void **state)
 static void
 right_clocks_are_in_order(void **state)
 {
-	unsigned int i, k;
+	unsigned int k;
 
 	(void)state;
 	for (k = 0; k < SEEDS; k++) {
@@ -381,12 +381,7 @@ right_clocks_are_in_order(void **state)
 		set_up(&w, 3 + (unsigned int)any(6));
 		w.cost = 1000;
 		w.quiet_until = 2 * HOLD;
-		for (i = 0; i < w.n; i++) {
-			s[i].gap = 100 + any(40 * MS);
-			s[i].ahead = 10 * MS - any(20 * MS);
-			s[i].latency = any(15 * MS);
-			s[i].jitter = any(15 * MS);
-		}
+		set_right_clocks(&w);
 		if (any(3) > 0) {
 			any_source(&s[0]);
 			s[0].ahead = any(2) ? HOUR : -HOUR;
